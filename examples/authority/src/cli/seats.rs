@@ -63,7 +63,8 @@ pub(super) async fn deactivate(
     let (licensee, taken) = (&row.license.terms.licensee, row.license.usage.taken);
     let question = format!("Release every seat of license {id} of {licensee}, of which {taken} are taken?");
     confirm(&question, yes)?;
-    let deactivated = service.deactivate(id, reason, occasion).await?;
+    let done = service.deactivate(id, reason, |_| Ok(()), occasion).await?;
+    let (deactivated, still) = (done.seats, done.taken);
     let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
     let mut words = format!("License {id} of {licensee}: {released} seats are back in the pool.\n");
     let mut seats = Vec::new();
@@ -93,7 +94,11 @@ pub(super) async fn deactivate(
             "revocation": revocation,
         }));
     }
-    Ok(Report::new(words, json!({ "license": id.to_string(), "released": released, "seats": seats })))
+    if still > 0 {
+        words += &format!("{still} seats are still taken.\n");
+    }
+    let fields = json!({ "license": id.to_string(), "released": released, "taken": still, "seats": seats });
+    Ok(Report::new(words, fields))
 }
 
 /// What the computer of a seat is called.

@@ -36,8 +36,9 @@ impl Service {
         let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
         let settled = self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await;
-        let is_answered = settled.as_ref().is_ok_and(|settled| !matches!(settled.ruling, Ruling::Refused(_)));
-        if is_answered && let Err(failure) = self.compare_chain(claim, occasion).await {
+        // Once for each: a check-in that comes again is repeated, and is noted no more.
+        let is_renewed = settled.as_ref().is_ok_and(|settled| matches!(settled.ruling, Ruling::Renewed(..)));
+        if is_renewed && let Err(failure) = self.compare_chain(claim, occasion).await {
             // The seat is renewed all the same, and its device gets the answer.
             warn!(event = "chain-not-compared", error = failure.message());
         }

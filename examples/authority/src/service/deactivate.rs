@@ -2,9 +2,9 @@
 //! activates again.
 
 use nodelock::{
-    ErrorKind, LicenseId, Revocation,
+    CLOCK_TOLERANCE, ErrorKind, LicenseId, Revocation,
     authority::{
-        Records, Seat,
+        Found, Query, Records, Seat, SeatState,
         decision::{self, Moment, Ruling},
     },
 };
@@ -18,15 +18,17 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion,
+        Occasion, days_before,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine},
+    store::{self, AuditLine, Tx},
 };
 
 /// How many seats are given up in one transaction, so that devices need not wait for many.
 const AT_ONCE: u32 = 200;
+/// For how long a call that broke off is gone on with by the same once more.
+const UNFINISHED_DAYS: u32 = 2;
 
 /// What became of one seat.
 pub(crate) struct Deactivated {
@@ -36,54 +38,70 @@ pub(crate) struct Deactivated {
     pub(crate) now: Result<(Seat, Option<Revocation>)>,
 }
 
+/// What became of the seats of a license.
+pub(crate) struct DeactivatedLicense {
+    pub(crate) seats: Vec<Deactivated>,
+    /// How many are still taken: those that were granted meanwhile.
+    pub(crate) taken: u64,
+}
+
 impl Service {
     /// Releases every seat of a license that is taken, and forgets what was refused of it. Returns what became of each.
     /// `notice` is for the customer.
     ///
-    /// Up to 200 seats are released in one transaction. A seat that is granted meanwhile stays.
+    /// Up to 200 seats are released in one transaction, and no more than were taken when it began: a seat that is granted
+    /// meanwhile stays. The same once more goes on with what a call that broke off left, and returns what that released,
+    /// too. `hand_over` is told what it comes to, in the last transaction.
     ///
-    /// Fails with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is taken.
+    /// Fails as `hand_over` does, with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is taken.
     pub(crate) async fn deactivate(
         &self,
         license: LicenseId,
         notice: &str,
+        hand_over: impl FnOnce(&DeactivatedLicense) -> Result<()>,
         occasion: &Occasion,
-    ) -> Result<Vec<Deactivated>> {
+    ) -> Result<DeactivatedLicense> {
         let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?;
-        self.deactivate_by(AT_ONCE, license, notice, occasion).await
+        self.deactivate_by(AT_ONCE, license, (notice, hand_over), occasion).await
     }
 
     async fn deactivate_by(
         &self,
         at_once: u32,
         license: LicenseId,
-        notice: &str,
+        (notice, hand_over): (&str, impl FnOnce(&DeactivatedLicense) -> Result<()>),
         occasion: &Permit<'_>,
-    ) -> Result<Vec<Deactivated>> {
+    ) -> Result<DeactivatedLicense> {
+        // A server whose clock is ahead may have granted one.
+        let until = occasion.time.plus(CLOCK_TOLERANCE);
         let mut deactivated = Vec::new();
-        loop {
+        let mut tx = self.database.read().await?;
+        store::product_of_license(&mut tx, license)
+            .await?
+            .ok_or_else(|| Failure::unknown_license(license))?;
+        let mut left = store::count_taken_seats_of(&mut tx, license).await?;
+        let mut before = unfinished(&mut tx, license, notice, occasion).await?;
+        drop(tx);
+        while !before.is_empty() {
+            let rest = before.split_off(before.len().min(at_once as usize));
+            deactivated.extend(self.release_all(before, license, notice, occasion).await?);
+            before = rest;
+        }
+        while left > 0 {
+            let most = u32::try_from(left).unwrap_or(u32::MAX).min(at_once);
             let mut tx = self.database.read().await?;
-            store::product_of_license(&mut tx, license)
-                .await?
-                .ok_or_else(|| Failure::unknown_license(license))?;
-            let seats = store::taken_seats_of(&mut tx, license, occasion.time, at_once).await?;
+            let seats = store::taken_seats_of(&mut tx, license, until, most).await?;
             drop(tx);
-            let acts: Vec<_> = seats.iter().map(|seat| releasing(seat, notice)).collect();
-            let acts: Vec<&Deciding<'_>> = acts.iter().map(|act| act as &Deciding<'_>).collect();
-            let places = self.places(&Place::License(license)).await?;
-            let selling = places.first().ok_or_else(unknown_ruling)?;
-            let settled = self.decide_together(&acts, selling, occasion).await?;
-            let (found, mut over) = (seats.len(), 0);
-            for (before, settled) in seats.into_iter().zip(settled) {
-                let now = released(settled)?;
-                over += usize::from(now.is_ok());
-                deactivated.push(Deactivated { before, now });
-            }
-            // What is over is not found again.
-            if found < at_once as usize || over == 0 {
+            if seats.is_empty() {
                 break;
             }
-            self.make_way().await;
+            let found = seats.len();
+            deactivated.extend(self.release_all(seats, license, notice, occasion).await?);
+            // What is over is not found again, whoever ended it.
+            left = left.saturating_sub(found as u64);
+            if left > 0 {
+                self.make_way().await;
+            }
         }
         if deactivated.is_empty() {
             let text =
@@ -94,12 +112,51 @@ impl Service {
         let mut tx = self.database.write().await?;
         store::lock_license(&mut tx, license).await?;
         store::forget_refusals_of_license(&mut tx, license).await?;
+        let taken = store::count_taken_seats_of(&mut tx, license).await?;
+        let deactivated = DeactivatedLicense { seats: deactivated, taken };
+        hand_over(&deactivated)?;
         let detail = format!("{released} seats: {notice}");
         let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };
         line.write(&mut tx, occasion).await?;
         tx.commit().await?;
         Ok(deactivated)
     }
+
+    /// Releases seats in one transaction.
+    async fn release_all(
+        &self,
+        seats: Vec<Seat>,
+        license: LicenseId,
+        notice: &str,
+        occasion: &Permit<'_>,
+    ) -> Result<Vec<Deactivated>> {
+        let acts: Vec<_> = seats.iter().map(|seat| releasing(seat, notice)).collect();
+        let acts: Vec<&Deciding<'_>> = acts.iter().map(|act| act as &Deciding<'_>).collect();
+        let places = self.places(&Place::License(license)).await?;
+        let selling = places.first().ok_or_else(unknown_ruling)?;
+        let settled = self.decide_together(&acts, selling, occasion).await?;
+        let both = seats.into_iter().zip(settled);
+        both.map(|(before, settled)| Ok(Deactivated { before, now: released(settled)? })).collect()
+    }
+}
+
+/// The seats that the same person released with the same notice since the license was deactivated last: a call that
+/// broke off did that, and its caller has not heard of them.
+async fn unfinished(
+    tx: &mut Tx,
+    license: LicenseId,
+    notice: &str,
+    occasion: &Permit<'_>,
+) -> Result<Vec<Seat>> {
+    let since = days_before(occasion.time, UNFINISHED_DAYS);
+    let mut seats = Vec::new();
+    for name in store::released_since(tx, license, (notice, &occasion.actor.to_string()), since).await? {
+        if let Found::Seats(found) = store::find(tx, &Query::SeatsOfHandle(name.handle)).await? {
+            let is_meant = |seat: &Seat| seat.name() == name && seat.state() == SeatState::Revoked;
+            seats.extend(found.into_iter().filter(is_meant));
+        }
+    }
+    Ok(seats)
 }
 
 /// What became of one seat: that it is over already is an outcome, and everything else fails the act.
@@ -125,7 +182,7 @@ fn releasing<'a>(
 
 #[cfg(test)]
 mod tests {
-    use nodelock::{Reason, authority::SeatState};
+    use nodelock::Reason;
 
     use super::*;
     use crate::{
@@ -168,10 +225,15 @@ mod tests {
         let authority = Authority::new().await;
         let key = authority.sell(3).await;
         let license = license_of_all(&authority).await;
-        let nothing = authority.service.deactivate(license, "gone", &vendor()).await.map(drop);
+        let nothing = authority.service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.map(drop);
         assert_eq!(kind(nothing.unwrap_err()), ErrorKind::GivenUp);
         let devices = [authority.activated(&key).await, authority.activated(&key).await];
-        let done = authority.service.deactivate(license, "sold with the company", &vendor()).await.unwrap();
+        let done = authority
+            .service
+            .deactivate(license, "sold with the company", |_| Ok(()), &vendor())
+            .await
+            .unwrap();
+        let DeactivatedLicense { seats: done, taken: 0 } = done else { panic!("{}", done.taken) };
         let mut handles: Vec<_> = done.iter().map(|seat| seat.before.handle()).collect();
         handles.sort();
         let mut of_devices: Vec<_> =
@@ -189,7 +251,8 @@ mod tests {
         authority.activated(&key).await;
         assert!(authority.actions().await.contains(&"license-deactivated".to_owned()));
         is_sound(&authority).await;
-        let unknown = authority.service.deactivate(LicenseId::NONE, "gone", &vendor()).await.map(drop);
+        let unknown =
+            authority.service.deactivate(LicenseId::NONE, "gone", |_| Ok(()), &vendor()).await.map(drop);
         assert_eq!(kind(unknown.unwrap_err()), ErrorKind::UnknownLicense);
     }
 
@@ -203,9 +266,46 @@ mod tests {
         authority.activated(&key).await;
         let vendor = vendor();
         let permit = rights::ask(&vendor, Act::Release).unwrap().whole().unwrap();
-        let done = authority.service.deactivate_by(2, license, "gone", &permit).await.unwrap();
-        assert_eq!(done.len(), 3);
+        let done = authority.service.deactivate_by(2, license, ("gone", |_| Ok(())), &permit).await;
+        let done = done.unwrap();
+        assert_eq!((done.seats.len(), done.taken), (3, 0));
         assert!(authority.seats().await.iter().all(|seat| seat.state() == SeatState::Revoked));
+    }
+
+    #[tokio::test]
+    async fn the_same_after_it_broke_off_returns_what_was_released_before() {
+        let authority = Authority::new().await;
+        let key = authority.sell(3).await;
+        let license = license_of_all(&authority).await;
+        authority.activated(&key).await;
+        authority.activated(&key).await;
+        let service = &authority.service;
+        let broke_off = |_: &DeactivatedLicense| Err(Failure::Usage("it broke off".into()));
+        assert!(service.deactivate(license, "gone", broke_off, &vendor()).await.is_err());
+        let other = service.deactivate(license, "another reason", |_| Ok(()), &vendor()).await.map(drop);
+        assert_eq!(kind(other.unwrap_err()), ErrorKind::GivenUp);
+        authority.activated(&key).await;
+        let done = service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.unwrap();
+        assert!(done.seats.iter().all(|seat| matches!(seat.now, Ok((_, Some(_))))));
+        assert_eq!((done.seats.len(), done.taken), (3, 0));
+        let again = service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.map(drop);
+        assert_eq!(kind(again.unwrap_err()), ErrorKind::GivenUp);
+        is_sound(&authority).await;
+    }
+
+    /// Two servers of one ledger: the clock of the one that granted is ahead.
+    #[tokio::test]
+    async fn a_seat_that_was_granted_by_a_clock_that_is_ahead_is_over_too() {
+        let authority = Authority::new().await;
+        let key = authority.sell(3).await;
+        let license = license_of_all(&authority).await;
+        authority.activated(&key).await;
+        authority.activated(&key).await;
+        let mut tx = authority.service.database().write().await.unwrap();
+        store::run_script(&mut tx, "UPDATE seat SET granted = granted + 3600").await.unwrap();
+        tx.commit().await.unwrap();
+        let done = authority.service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.unwrap();
+        assert_eq!((done.seats.len(), done.taken), (2, 0));
     }
 
     /// A device gives its seat up while the vendor takes it, and two of the vendor's people do the same at once.
@@ -223,8 +323,8 @@ mod tests {
             let choice = SeatChoice { handle: proof.handle(), device: None };
             let (given_up, released, deactivated) = tokio::join!(
                 service.redeem_proof(&claim, &vendor),
-                service.release(choice, "gone", &vendor),
-                service.deactivate(license, "gone", &vendor)
+                service.release(choice, "lost", &vendor),
+                service.deactivate(license, "gone", |_| Ok(()), &vendor)
             );
             // The receipt comes in any case: the machine has lost its license.
             given_up.unwrap();
@@ -235,14 +335,14 @@ mod tests {
                     assert_eq!(kind(released.map(drop).unwrap_err()), ErrorKind::GivenUp);
                     match deactivated {
                         Err(failure) => assert_eq!(kind(failure), ErrorKind::GivenUp),
-                        Ok(seats) => assert!(seats.iter().all(|seat| seat.now.is_err())),
+                        Ok(done) => assert!(done.seats.iter().all(|seat| seat.now.is_err())),
                     }
                 }
                 SeatState::Revoked => assert!(released.is_ok() || deactivated.is_ok()),
                 state => panic!("the seat is {state}"),
             }
             // Once it is over, nobody ends it again.
-            let again = service.deactivate(license, "gone", &vendor).await.map(drop);
+            let again = service.deactivate(license, "gone", |_| Ok(()), &vendor).await.map(drop);
             assert_eq!(kind(again.unwrap_err()), ErrorKind::GivenUp);
         }
         is_sound(&authority).await;

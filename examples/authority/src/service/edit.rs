@@ -209,6 +209,7 @@ async fn changed(
 /// The customer that a license is to have, if it is another one than now.
 async fn given(tx: &mut Tx, id: LicenseId, customer: Option<CustomerId>) -> Result<Option<CustomerId>> {
     let Some(customer) = customer else { return Ok(None) };
+    store::lock_customer(tx, customer).await?;
     not_erased(tx, customer).await?;
     let now = store::license_row_of(tx, id).await?.and_then(|row| row.customer);
     Ok(Some(customer).filter(|customer| now != Some(*customer)))

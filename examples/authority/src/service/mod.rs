@@ -64,7 +64,7 @@ pub(crate) use self::{
     certificate::certify,
     check_in::CheckedIn,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
-    deactivate::Deactivated,
+    deactivate::{Deactivated, DeactivatedLicense},
     edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
     erase::{Erased, erase_customer},
     events::{event_kinds, events_after, note_expiring},

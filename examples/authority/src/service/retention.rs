@@ -102,6 +102,7 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
         let (lines, emptied) = store::forget_persons(&mut tx, before, AT_ONCE).await?;
         tx.commit().await?;
         (looked_at, pruned.audit) = (lines, pruned.audit + emptied);
+        database.make_way().await;
     }
     let before = days_before(now, retention.evidence_days);
     let mut gone = u64::from(AT_ONCE);
@@ -110,6 +111,7 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
         gone = store::forget_evidence_before(&mut tx, before, AT_ONCE).await?;
         tx.commit().await?;
         pruned.evidence += gone;
+        database.make_way().await;
     }
     let before = days_before(now, retention.check_in_days);
     gone = u64::from(AT_ONCE);
@@ -118,6 +120,7 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
         gone = store::forget_check_ins(&mut tx, before, AT_ONCE).await?;
         tx.commit().await?;
         pruned.check_ins += gone;
+        database.make_way().await;
     }
     pruned.seats = forget_computers(database, now).await?;
     let mut tx = database.write().await?;
@@ -141,16 +144,18 @@ async fn forget_computers(database: &Database, now: Timestamp) -> Result<u64> {
     let (mut forgotten, mut last) = (0, None);
     loop {
         let mut tx = database.read().await?;
-        let seats = store::described_seats(&mut tx, last.as_ref(), SEATS_AT_ONCE).await?;
+        let (seats, end) = store::described_seats(&mut tx, last.as_ref(), SEATS_AT_ONCE).await?;
         let changes: Vec<Change> = seats.iter().cloned().map(Change::Update).collect();
         let locks = Locks::of(&tx, &changes);
         drop(tx);
-        let Some(end) = seats.last().cloned() else { return Ok(forgotten) };
+        if end.is_none() {
+            return Ok(forgotten);
+        }
         let may_go = seats.iter().any(|seat| seat.is_over(now));
         if may_go {
             let mut tx = database.write_with(&locks).await?;
             // As they are now: nothing changes any more that the locks stand for.
-            for seat in store::described_seats(&mut tx, last.as_ref(), SEATS_AT_ONCE).await? {
+            for seat in store::described_seats(&mut tx, last.as_ref(), SEATS_AT_ONCE).await?.0 {
                 let is_locked = seats.iter().any(|one| one.name() == seat.name());
                 if is_locked && seat.is_over(now) && !store::is_computer_in_use(&mut tx, &seat).await? {
                     store::set_undescribed(&mut tx, &seat.without_computer(now), true).await?;
@@ -160,7 +165,7 @@ async fn forget_computers(database: &Database, now: Timestamp) -> Result<u64> {
             tx.commit().await?;
             database.make_way().await;
         }
-        last = Some(end);
+        last = end;
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     failure::Result,
 };
 use nodelock::{
-    LicenseId, Random as _, SystemRandom,
+    LicenseId, Random as _, SystemRandom, Timestamp,
     authority::{
         SeatName, SeatState,
         decision::{Event, EventKind},
@@ -126,6 +126,11 @@ async fn write(
     .execute(tx)
     .await?;
     enter(tx, &id, line, seat.as_ref(), permit).await
+}
+
+/// The least id that a line of a time may have: ids begin with the time.
+pub(super) fn first_line_at(time: Timestamp) -> String {
+    format!("{:032x}", u128::from(time.unix_seconds()) * 1_000_000_000)
 }
 
 pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {

@@ -3,7 +3,7 @@
 use nodelock::Timestamp;
 
 use super::{
-    Tx,
+    Engine, Tx,
     filtered::Pages,
     row::{count, seconds, time},
     sql::{Row, query},
@@ -62,6 +62,16 @@ pub(crate) async fn set_customer(tx: &mut Tx, customer: &Customer) -> Result<()>
 pub(crate) async fn customer(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
     let row = query(concat!("SELECT ", customer!(), " FROM customer WHERE id = $1"));
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(read).transpose()
+}
+
+/// Keeps others from changing a customer until the transaction ends. Who only reads it need not wait, and who sells to
+/// it waits for nobody who does the same.
+pub(crate) async fn lock_customer(tx: &mut Tx, id: CustomerId) -> Result<()> {
+    if tx.engine == Engine::Postgres {
+        let row = query("SELECT id FROM customer WHERE id = $1 FOR SHARE").bind(id.to_string());
+        row.fetch_optional(tx).await?;
+    }
+    Ok(())
 }
 
 /// The customer that the vendor's own system has a name for; none if there is none.

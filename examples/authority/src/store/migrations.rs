@@ -109,24 +109,29 @@ pub(super) async fn seen(tx: &mut Tx) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// Whether orders are kept as the first programs did, with the whole terms of a license. What was said of them cannot
-/// be told from that any more.
-async fn has_whole_terms(tx: &mut Tx, done: usize) -> Result<bool> {
-    let orders = match done {
+/// Whether the first programs sold something. Their orders were kept with the whole terms of a license: what was said
+/// of them cannot be told from that any more. Their lines of the audit were of another form, too, before these were
+/// chained, and nothing that is verified can be read from them.
+async fn is_of_first_programs(tx: &mut Tx, done: usize) -> Result<bool> {
+    let sales = match done {
         0 => return Ok(false),
         1..=3 => "SELECT 1 AS found FROM sale LIMIT 1",
-        // What is said never has a start.
-        _ => "SELECT 1 AS found FROM sale WHERE said LIKE '%\"starts\":%' LIMIT 1",
+        4..=11 => "SELECT 1 AS found FROM audit WHERE action IN ('license-created', 'order-voided') LIMIT 1",
+        // What is said never has a start, and of each sale the audit names who licenses it.
+        _ => {
+            "SELECT 1 AS found FROM sale WHERE said LIKE '%\"starts\":%' UNION ALL SELECT 1 FROM audit \
+             WHERE action = 'license-created' AND personal_digest IS NULL LIMIT 1"
+        }
     };
-    Ok(query(orders).fetch_optional(tx).await?.is_some())
+    Ok(query(sales).fetch_optional(tx).await?.is_some())
 }
 
 /// Makes what is missing. Nobody else writes meanwhile.
 ///
-/// Fails with [`Failure::OlderDatabase`] for orders that nothing can be made of.
+/// Fails with [`Failure::OlderDatabase`] for sales that nothing can be made of.
 pub(super) async fn run(tx: &mut Tx) -> Result<()> {
     let done = seen(tx).await?;
-    if has_whole_terms(tx, done).await? {
+    if is_of_first_programs(tx, done).await? {
         return Err(Failure::OlderDatabase);
     }
     run_script(tx, &in_sql_of(tx.engine, NOTES)).await?;

@@ -58,7 +58,9 @@ pub(crate) use self::{
     answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
-    customers::{customer, customer_of_external_id, customer_pages, insert_customer, set_customer},
+    customers::{
+        customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
+    },
     events::{events_after, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
@@ -71,9 +73,9 @@ pub(crate) use self::{
     locks::Locks,
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
     personal::{
-        described_seats, erase_customer, erase_licensee, forget_attempts, forget_check_ins, forget_persons,
-        forget_persons_of, is_computer_in_use, licenses_of_customer, pruned, retention, seats_of_license,
-        set_pruned, set_retention, set_undescribed,
+        described_seats, erase_customer, erase_licensee, erase_times_of, forget_attempts, forget_check_ins,
+        forget_persons, forget_persons_of, is_computer_in_use, licenses_of_customer, licenses_once_of,
+        pruned, retention, seats_of_license, set_pruned, set_retention, set_undescribed, times_of,
     },
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     refusals::{
@@ -88,7 +90,7 @@ pub(crate) use self::{
         count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
         seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
-    seats::{count_by_state, latest_seats_of, taken_seats_of},
+    seats::{count_by_state, count_taken_seats_of, latest_seats_of, released_since, taken_seats_of},
     sql::Error,
     strangers::forget_evidence_before,
     tx::Tx,
@@ -110,7 +112,7 @@ use crate::{
 /// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
 /// anybody, so waiting for one could be waiting for somebody who waits.
 macro_rules! unlocked {
-    ($tx:expr, $select:literal, $rest:literal) => {
+    ($tx:expr, $select:expr, $rest:literal) => {
         match $tx.engine {
             $crate::store::Engine::Sqlite => concat!($select, $rest),
             $crate::store::Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),

@@ -4,9 +4,11 @@ use nodelock::{
     LicenseId, Timestamp,
     authority::{LicenseTerms, Seat, SeatName},
 };
+use tracing::warn;
 
 use super::{
     Tx,
+    audit::first_line_at,
     ledger::tag_number,
     row::{device, json, number, record, seat, seconds},
     sql::{Row, query},
@@ -46,10 +48,8 @@ pub(crate) async fn set_pruned(tx: &mut Tx, occasion: &Occasion) -> Result<()> {
 pub(crate) async fn forget_persons(tx: &mut Tx, before: Timestamp, most: u32) -> Result<(u64, u64)> {
     let row = query("SELECT forgotten FROM vendor").fetch_optional(tx).await?;
     let last: String = row.ok_or(Failure::NotInitialized)?.get("forgotten")?;
-    // Ids begin with the time.
-    let end = format!("{:032x}", u128::from(before.unix_seconds()) * 1_000_000_000);
     let rows = query("SELECT id FROM audit WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
-    let rows = rows.bind(&last).bind(end).bind(i64::from(most)).fetch_all(tx).await?;
+    let rows = rows.bind(&last).bind(first_line_at(before)).bind(i64::from(most)).fetch_all(tx).await?;
     let Some(latest) = rows.last() else { return Ok((0, 0)) };
     let latest: String = latest.get("id")?;
     let emptied = query(
@@ -95,30 +95,49 @@ pub(crate) async fn forget_attempts(tx: &mut Tx, now: Timestamp) -> Result<u64> 
     Ok(ended.bind(seconds(now)).execute(tx).await?)
 }
 
-/// Forgets the check-ins of at most so many seats that ended before a time.
+/// Forgets at most so many check-ins of seats that ended before a time. Those of a seat that another one took the place
+/// of stay: an echo of it is told by them.
 pub(crate) async fn forget_check_ins(tx: &mut Tx, before: Timestamp, most: u32) -> Result<u64> {
     let old = query(unlocked!(
         tx,
         "DELETE FROM check_in WHERE (handle, device_key, digest) IN \
         (SELECT check_in.handle, check_in.device_key, check_in.digest FROM check_in JOIN seat \
         ON seat.handle = check_in.handle AND seat.device_key = check_in.device_key \
-        WHERE seat.taken = 0 AND seat.changed < $1 LIMIT $2",
+        WHERE seat.taken = 0 AND seat.state <> 'replaced' AND seat.changed < $1 LIMIT $2",
         ")"
     ));
     Ok(old.bind(seconds(before)).bind(i64::from(most)).execute(tx).await?)
 }
 
-/// Seats that are not taken and still say something of their computers: at most so many, after one.
-pub(crate) async fn described_seats(tx: &mut Tx, after: Option<&Seat>, most: u32) -> Result<Vec<Seat>> {
-    let after = after.map_or((i64::MIN, 0, Vec::new()), |seat| {
-        (seconds(seat.changed()), number(seat.handle()), device(seat.name()))
-    });
+/// Where a seat is among those that changed: when, its handle, and the key of its device.
+pub(crate) type SeatPlace = (i64, i64, Vec<u8>);
+
+/// Seats that are not taken and still say something of their computers: at most so many, after one. Returns where the
+/// last of them is, too; none after the end. One whose record is damaged is left out.
+pub(crate) async fn described_seats(
+    tx: &mut Tx,
+    after: Option<&SeatPlace>,
+    most: u32,
+) -> Result<(Vec<Seat>, Option<SeatPlace>)> {
+    let (changed, handle, device_key) = after.cloned().unwrap_or((i64::MIN, 0, Vec::new()));
     let rows = query(
-        "SELECT handle, license_id, record FROM seat WHERE taken = 0 AND described = 1 \
+        "SELECT handle, device_key, changed, license_id, record FROM seat WHERE taken = 0 AND described = 1 \
          AND (changed, handle, device_key) > ($1, $2, $3) ORDER BY changed, handle, device_key LIMIT $4",
     );
-    let rows = rows.bind(after.0).bind(after.1).bind(after.2).bind(i64::from(most));
-    rows.fetch_all(tx).await?.iter().map(seat).collect()
+    let rows = rows.bind(changed).bind(handle).bind(device_key).bind(i64::from(most)).fetch_all(tx).await?;
+    let place = |row: &Row| -> Result<SeatPlace> {
+        Ok((row.get("changed")?, row.get("handle")?, row.get("device_key")?))
+    };
+    let mut seats = Vec::new();
+    for row in &rows {
+        match seat(row) {
+            Err(failure @ Failure::Damaged { .. }) => {
+                warn!(event = "damaged-record", error = failure.message());
+            }
+            seat => seats.push(seat?),
+        }
+    }
+    Ok((seats, rows.last().map(place).transpose()?))
 }
 
 /// The seats of a license: at most so many, after one.
@@ -217,42 +236,139 @@ pub(crate) async fn licenses_of_customer(
     rows.iter().map(|row| Ok((row.get("created")?, row.get::<String>("id")?.parse()?))).collect()
 }
 
+/// The licenses that a customer had once and has no more.
+pub(crate) async fn licenses_once_of(tx: &mut Tx, customer: CustomerId) -> Result<Vec<LicenseId>> {
+    let rows = query(
+        "SELECT id FROM license WHERE (customer_id IS NULL OR customer_id <> $1) AND id IN \
+         (SELECT license_id FROM audit WHERE action = 'license-given' AND detail = $1 \
+         UNION SELECT license_id FROM audit WHERE action = 'license-created' AND detail LIKE $2 \
+         UNION SELECT sale_license.license_id FROM sale JOIN sale_license \
+         ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
+         AND sale.seller = sale_license.seller WHERE sale.customer_id = $1) ORDER BY id",
+    );
+    let rows = rows.bind(customer.to_string()).bind(format!("% seats, customer {customer}%"));
+    rows.fetch_all(tx).await?.iter().map(|row| Ok(row.get::<String>("id")?.parse()?)).collect()
+}
+
+/// From when to when a customer had a license: the lines of the audit, and their times. The last has no end while the
+/// customer has it.
+pub(crate) struct Had {
+    first: String,
+    began: i64,
+    end: Option<(String, i64)>,
+}
+
+/// The times in which a customer had a license.
+pub(crate) async fn times_of(tx: &mut Tx, license: LicenseId, customer: CustomerId) -> Result<Vec<Had>> {
+    let lines = query(
+        "SELECT id, at, action, detail FROM audit WHERE license_id = $1 \
+         AND action IN ('license-created', 'license-given') ORDER BY id",
+    );
+    let (id, mut times) = (customer.to_string(), Vec::<Had>::new());
+    for line in lines.bind(license.to_string()).fetch_all(tx).await? {
+        let (place, at): (String, i64) = (line.get("id")?, line.get("at")?);
+        let (action, detail): (String, String) = (line.get("action")?, line.get("detail")?);
+        // The order comes last, because its id may be anything.
+        let sold = detail.split(", order ").next().unwrap_or_default();
+        let holder = match &*action {
+            "license-given" => Some(&*detail),
+            _ => sold.split(", ").find_map(|part| part.strip_prefix("customer ")),
+        };
+        match times.last_mut().filter(|had| had.end.is_none()) {
+            Some(had) if holder != Some(&id) => had.end = Some((place, at)),
+            None if holder == Some(&id) => times.push(Had { first: place, began: at, end: None }),
+            _ => {}
+        }
+    }
+    Ok(times)
+}
+
+/// Takes a customer who had a license once out of what it said then and out of the audit's lines of that time. Where it
+/// says the same name still, that goes, too. A name that it had before the customer is somebody else's. Nobody else
+/// changes the license meanwhile: see [`terms_of`](super::terms_of).
+pub(crate) async fn erase_times_of(
+    tx: &mut Tx,
+    license: LicenseId,
+    (customer, times): (CustomerId, Vec<Had>),
+) -> Result<()> {
+    let id = license.to_string();
+    let rows = query("SELECT version, at, record FROM terms WHERE license_id = $1 ORDER BY version");
+    let rows = rows.bind(&id).fetch_all(tx).await?;
+    let version = |row: &Row| -> Result<(i64, i64, LicenseTerms)> {
+        Ok((row.get("version")?, row.get("at")?, record(row, "record")?))
+    };
+    let versions: Vec<_> = rows.iter().map(version).collect::<Result<_>>()?;
+    let mut names = Vec::new();
+    for had in times {
+        let before = versions.iter().rfind(|(_, at, _)| *at < had.began);
+        let end = had.end.as_ref().map_or(i64::MAX, |(_, at)| *at);
+        let of_then = versions.iter().filter(|(_, at, _)| (had.began..end).contains(at));
+        let own = of_then.map(|(_, _, terms)| terms.licensee.clone());
+        let is_own = |name: &String| before.is_none_or(|(_, _, terms)| terms.licensee != *name);
+        names.extend(own.filter(|name| !name.is_empty() && is_own(name)));
+        query(
+            "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE license_id = $1 AND salt IS NOT NULL \
+             AND id >= $2 AND id < $3",
+        )
+        .bind(&id)
+        .bind(had.first)
+        .bind(had.end.map_or_else(|| "g".to_owned(), |(line, _)| line))
+        .execute(tx)
+        .await?;
+    }
+    erase_names(tx, license, |name| names.iter().any(|own| own == name)).await?;
+    erase_said(tx, license, Some(customer)).await
+}
+
 /// Takes the name of who licensed it out of all that a license ever said, and out of its order. Nobody else changes
 /// the license meanwhile: see [`terms_of`](super::terms_of).
 pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()> {
+    erase_names(tx, license, |_| true).await?;
+    erase_said(tx, license, None).await
+}
+
+/// Takes names out of all that a license ever said.
+async fn erase_names(tx: &mut Tx, license: LicenseId, is_meant: impl Fn(&str) -> bool) -> Result<()> {
     let id = license.to_string();
-    let nameless = |row: &Row| -> Result<(i64, String)> {
-        let mut terms: LicenseTerms = record(row, "record")?;
-        terms.licensee = String::new();
-        Ok((row.get("version")?, json(&terms)?))
-    };
     let rows = query("SELECT version, record FROM terms WHERE license_id = $1 ORDER BY version");
     let rows = rows.bind(&id).fetch_all(tx).await?;
-    let versions: Vec<_> = rows.iter().map(nameless).collect::<Result<_>>()?;
-    for (version, record) in &versions {
+    for (position, row) in rows.iter().enumerate() {
+        let mut terms: LicenseTerms = record(row, "record")?;
+        if !is_meant(&terms.licensee) {
+            continue;
+        }
+        terms.licensee = String::new();
+        let nameless = json(&terms)?;
         query("UPDATE terms SET record = $1 WHERE license_id = $2 AND version = $3")
-            .bind(record)
+            .bind(&nameless)
             .bind(&id)
-            .bind(*version)
+            .bind(row.get::<i64>("version")?)
             .execute(tx)
             .await?;
+        // The latest version is what the license says.
+        if position + 1 == rows.len() {
+            query("UPDATE license SET terms = $1, licensee = '' WHERE id = $2")
+                .bind(nameless)
+                .bind(&id)
+                .execute(tx)
+                .await?;
+        }
     }
-    // The latest version is what the license says.
-    if let Some((_, latest)) = versions.last() {
-        query("UPDATE license SET terms = $1, licensee = '' WHERE id = $2")
-            .bind(latest)
-            .bind(&id)
-            .execute(tx)
-            .await?;
-    }
+    Ok(())
+}
+
+/// Takes the name of who licensed it out of the order of a license: of anybody's, or of one customer's.
+async fn erase_said(tx: &mut Tx, license: LicenseId, customer: Option<CustomerId>) -> Result<()> {
+    let customer = customer.map(|id| id.to_string());
     let orders = query(
-        "SELECT sale.order_id, sale.product_id, sale.seller, sale.said FROM sale_license JOIN sale \
+        "SELECT sale.order_id, sale.product_id, sale.seller, sale.said, sale.customer_id FROM sale_license JOIN sale \
          ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
          AND sale.seller = sale_license.seller WHERE sale_license.license_id = $1",
     );
-    for row in orders.bind(&id).fetch_all(tx).await? {
+    for row in orders.bind(license.to_string()).fetch_all(tx).await? {
         let mut said: Said = record(&row, "said")?;
-        if !said.members().contains_key("licensee") {
+        let is_other = customer.is_some() && row.get::<Option<String>>("customer_id")? != customer;
+        if is_other || !said.members().contains_key("licensee") {
             continue;
         }
         said.say("licensee", "".into());

@@ -10,7 +10,7 @@ use super::{
     Tx,
     pages::Page,
     row::{count, damaged, device, handle, json, license_id, number, public_key, record, seconds, time},
-    sql::{Row, query},
+    sql::{Query, Row, query},
     unlocked,
 };
 use crate::{
@@ -37,6 +37,30 @@ pub(super) struct Bounds {
 
 const BOUNDS: Bounds = Bounds { of_license: MOST_OF_LICENSE, of_none: MOST_OF_NONE, in_all: MOST };
 
+/// Finds the newest row of those beyond a number. It locks nothing, so that refusals need not wait for each other.
+macro_rules! beyond {
+    ($of:literal, $number:literal) => {
+        concat!(
+            "SELECT last_at, device_key, asked, kind FROM refusal ",
+            $of,
+            " ORDER BY last_at DESC, device_key DESC, asked DESC, kind DESC LIMIT 1 OFFSET ",
+            $number
+        )
+    };
+}
+
+/// Deletes that row and what is older, but for the end of the statement.
+macro_rules! until {
+    ($of:literal) => {
+        concat!(
+            "DELETE FROM refusal WHERE (device_key, day, asked, kind) IN \
+             (SELECT device_key, day, asked, kind FROM refusal \
+             WHERE (last_at, device_key, asked, kind) <= ($1, $2, $3, $4) ",
+            $of
+        )
+    };
+}
+
 /// Notes a refusal. The same once more on one day is counted.
 pub(crate) async fn note_refusal(tx: &mut Tx, refused: &Refused, occasion: &Occasion) -> Result<()> {
     note_within(tx, refused, BOUNDS, occasion).await
@@ -56,8 +80,10 @@ pub(super) async fn note_within(
          peer, first_at, last_at, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 1) \
          ON CONFLICT (device_key, day, asked, kind) DO UPDATE SET reason = excluded.reason, \
          handle = excluded.handle, license_id = excluded.license_id, key_hint = excluded.key_hint, \
-         machine = excluded.machine, actor = excluded.actor, peer = excluded.peer, last_at = excluded.last_at, number = refusal.number + 1 \
-         RETURNING number",
+         machine = excluded.machine, actor = excluded.actor, peer = excluded.peer, \
+         first_at = CASE WHEN excluded.first_at < refusal.first_at THEN excluded.first_at ELSE refusal.first_at END, \
+         last_at = CASE WHEN excluded.last_at > refusal.last_at THEN excluded.last_at ELSE refusal.last_at END, \
+         number = refusal.number + 1 RETURNING number",
     )
     .bind(device(refused.seat))
     .bind(seconds(occasion.time) / i64::try_from(DAY).unwrap_or(1))
@@ -78,34 +104,32 @@ pub(super) async fn note_within(
     }
     match &license {
         Some(license) => {
-            let beyond = query(unlocked!(
-                tx,
-                "DELETE FROM refusal WHERE (device_key, day, asked, kind) IN \
-                (SELECT device_key, day, asked, kind FROM refusal WHERE license_id = $1 \
-                ORDER BY last_at DESC LIMIT 1000000 OFFSET $2",
-                ")"
-            ));
-            beyond.bind(license).bind(bounds.of_license).execute(tx).await?;
+            let edge = query(beyond!("WHERE license_id = $1", "$2"));
+            if let Some(edge) = edge.bind(license).bind(bounds.of_license).fetch_optional(tx).await? {
+                let old = query(unlocked!(tx, until!("AND license_id = $5"), ")"));
+                bind_place(old, &edge)?.bind(license).execute(tx).await?;
+            }
         }
         None => {
-            let beyond = query(unlocked!(
-                tx,
-                "DELETE FROM refusal WHERE (device_key, day, asked, kind) IN \
-                (SELECT device_key, day, asked, kind FROM refusal WHERE license_id IS NULL \
-                ORDER BY last_at DESC LIMIT 1000000 OFFSET $1",
-                ")"
-            ));
-            beyond.bind(bounds.of_none).execute(tx).await?;
+            let edge = query(beyond!("WHERE license_id IS NULL", "$1"));
+            if let Some(edge) = edge.bind(bounds.of_none).fetch_optional(tx).await? {
+                let old = query(unlocked!(tx, until!("AND license_id IS NULL"), ")"));
+                bind_place(old, &edge)?.execute(tx).await?;
+            }
         }
     }
-    let oldest = query(unlocked!(
-        tx,
-        "DELETE FROM refusal WHERE (device_key, day, asked, kind) IN \
-        (SELECT device_key, day, asked, kind FROM refusal ORDER BY last_at DESC LIMIT 1000000 OFFSET $1",
-        ")"
-    ));
-    oldest.bind(bounds.in_all).execute(tx).await?;
+    let edge = query(beyond!("", "$1")).bind(bounds.in_all).fetch_optional(tx).await?;
+    if let Some(edge) = edge {
+        let old = query(unlocked!(tx, until!(""), ")"));
+        bind_place(old, &edge)?.execute(tx).await?;
+    }
     Ok(())
+}
+
+/// The place of a refusal by its age, as the first four values.
+fn bind_place(query: Query, edge: &Row) -> Result<Query> {
+    let query = query.bind(edge.get::<i64>("last_at")?).bind(edge.get::<Vec<u8>>("device_key")?);
+    Ok(query.bind(edge.get::<String>("asked")?).bind(edge.get::<String>("kind")?))
 }
 
 /// Forgets what was refused before a time. Returns how much that was.
@@ -299,6 +323,34 @@ mod tests {
         assert_eq!(rows.len(), 3);
         let [first, last] = [rows[0].as_ref().unwrap(), rows[2].as_ref().unwrap()];
         assert_eq!((first.last, last.first), (at(60).time, at(24 * 60 * 60).time));
+        tx.commit().await.unwrap();
+    }
+
+    /// Two servers note the same, and the one whose clock is behind comes later.
+    #[tokio::test]
+    async fn one_that_comes_late_makes_no_time_wrong() {
+        let (_folder, database) = empty().await;
+        let mut tx = database.write().await.unwrap();
+        let refused = of(None, 7);
+        for seconds in [60, 0, 30] {
+            note_refusal(&mut tx, &refused, &at(seconds)).await.unwrap();
+        }
+        let rows = RefusalPages::after(None, None, 100).next(&mut tx).await.unwrap();
+        let [row] = &rows[..] else { panic!() };
+        let row = row.as_ref().unwrap();
+        assert_eq!((row.first, row.last, row.count), (at(0).time, at(60).time, 3));
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_came_in_one_second_goes_no_further_than_the_bound() {
+        let (_folder, database) = empty().await;
+        let bounds = Bounds { of_license: 2, of_none: 2, in_all: 5 };
+        let mut tx = database.write().await.unwrap();
+        for number in 1..=4 {
+            note_within(&mut tx, &of(None, number), bounds, &at(0)).await.unwrap();
+            assert_eq!(handles(&mut tx).await.len(), usize::min(number as usize, 2));
+        }
         tx.commit().await.unwrap();
     }
 }

@@ -447,8 +447,12 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
 
-    // Orders that kept whole terms, before the last migration.
-    for (said, is_older) in [(r#"{"seats":1,"starts":1790000000}"#, true), (r#"{"seats":1}"#, false)] {
+    // Orders that kept whole terms, and lines from before these were chained, before the last migration.
+    for (said, digest, is_older) in [
+        (r#"{"seats":1,"starts":1790000000}"#, "x'00'", true),
+        (r#"{"seats":1}"#, "NULL", true),
+        (r#"{"seats":1}"#, "x'00'", false),
+    ] {
         let (folder, database) = empty_file().await;
         let product = "INSERT INTO product (id, name, root, folder, template, created, revision) \
                        VALUES ('main', 'Example', '', '', '{}', 1, 1)";
@@ -456,9 +460,13 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
             "INSERT INTO sale (order_id, product_id, seller, said, sold, reseller, state) \
              VALUES ('1', 'main', '', '{said}', 1, '', 'sold')"
         );
+        let line = format!(
+            "INSERT INTO audit (id, at, actor, action, license_id, detail, personal_digest) \
+             VALUES ('1', 1, 'cli:one', 'license-created', '0123456789abcdef', '1 seats', {digest})"
+        );
         let undone =
             "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
-        script(&database, &[product, &order, undone].join("; ")).await;
+        script(&database, &[product, &order, &line, undone].join("; ")).await;
         database.close().await;
         let location = Location::File(folder.path().join("authority.db"));
         let opened = Database::open(&location, 1).await;

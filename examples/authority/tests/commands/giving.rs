@@ -89,7 +89,10 @@ fn what_was_refused_is_shown_with_its_reason_and_without_its_key() {
 fn a_customer_is_erased_and_what_is_old_is_pruned() {
     let authority = Authority::new();
     let jane = field(&authority.done(&["customer", "new", "--name", "Jane Miller"]), "id").to_owned();
-    let sold = authority.done(&["license", "new", "--customer", &jane, "--order", "7", "--seats", "2"]);
+    let new =
+        ["license", "new", "--customer", &jane, "--licensee", "Jane Miller", "--order", "7", "--seats", "2"];
+    let sold = authority.done(&new);
+    assert_eq!(authority.done(&["order", "show", "7"])["terms"]["licensee"], "Jane Miller");
     authority.activated("laptop", field(&sold, "key"));
     assert_eq!(authority.run(&["customer", "erase", &jane], b"").code, 2);
     let erased = authority.done(&["customer", "erase", &jane, "--yes"]);

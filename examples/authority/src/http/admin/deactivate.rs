@@ -9,7 +9,10 @@ use super::{
     description::ActRefusals,
     once::{JsonText, Posted, once},
 };
-use crate::{domain::rights::Act, service::Deactivated};
+use crate::{
+    domain::rights::Act,
+    service::{self, Deactivated},
+};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,8 +34,8 @@ struct DeactivatedSeat {
     revocation: Option<Message>,
 }
 
-impl From<Deactivated> for DeactivatedSeat {
-    fn from(Deactivated { before, now }: Deactivated) -> Self {
+impl From<&Deactivated> for DeactivatedSeat {
+    fn from(Deactivated { before, now }: &Deactivated) -> Self {
         let (handle, device) = (before.handle().to_string(), before.device_key().to_string());
         match now {
             Ok((seat, revocation)) => Self {
@@ -52,6 +55,14 @@ impl From<Deactivated> for DeactivatedSeat {
 #[derive(Serialize, ToSchema)]
 pub(super) struct DeactivatedLicense {
     seats: Vec<DeactivatedSeat>,
+    /// How many seats of the license are still taken: those that were granted meanwhile.
+    taken: u64,
+}
+
+impl From<&service::DeactivatedLicense> for DeactivatedLicense {
+    fn from(done: &service::DeactivatedLicense) -> Self {
+        Self { seats: done.seats.iter().map(DeactivatedSeat::from).collect(), taken: done.taken }
+    }
 }
 
 /// Free every seat of a license
@@ -72,8 +83,9 @@ pub(super) async fn deactivate(
     once(posted, Act::Release, |call, asked: Deactivate| async move {
         let id = id.parse().map_err(|_| Problem::malformed("the address holds no id of a license"))?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
-        let seats = service.deactivate(id, &asked.reason, occasion).await?;
-        Ok(DeactivatedLicense { seats: seats.into_iter().map(DeactivatedSeat::from).collect() })
+        let hand_over = |done: &service::DeactivatedLicense| call.keep_along(&DeactivatedLicense::from(done));
+        let done = service.deactivate(id, &asked.reason, hand_over, occasion).await?;
+        Ok(DeactivatedLicense::from(&done))
     })
     .await
 }

@@ -447,6 +447,7 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let done = post(&authority, &token, "d", &deactivate, json!({ "reason": "sold" })).await.json();
     let [other] = &done["seats"].as_array().unwrap()[..] else { panic!("{done}") };
     assert!(other["state"] == "revoked" && other["revocation"].is_string() && other["error"].is_null());
+    assert_eq!(done["taken"], 0);
     assert_eq!(post(&authority, &token, "d", &deactivate, json!({ "reason": "sold" })).await.json(), done);
     let again = post(&authority, &token, "e", &deactivate, json!({ "reason": "sold" })).await;
     assert_eq!(again.problem(), (410, "given-up".into()));

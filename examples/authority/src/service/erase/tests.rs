@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use nodelock::{
     ErrorKind, LicenseId, Reason, SystemRandom,
     authority::{CheckInClaim, LicenseTerms},
@@ -11,9 +13,9 @@ use crate::{
         filter::{Filter, List},
     },
     service::{
-        Buyer, Changing, CheckedIn, customer, customers, edit_and_give, edit_customer,
+        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit_and_give, edit_customer,
         fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
-        license, new_customer, offers, prune, sell, verify,
+        license, new_customer, offers, place_order, prune, sell, verify,
     },
 };
 
@@ -190,5 +192,93 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let (said, how, vendor) = (Said::default(), Changing::default(), vendor());
     let unknown = edit_and_give(database, LicenseId::NONE, &said, Some(other), how, &vendor);
     assert!(matches!(unknown.await, Err(Failure::Rule(e)) if e.kind() == ErrorKind::UnknownLicense));
+    is_sound(&authority).await;
+}
+
+#[tokio::test]
+async fn an_order_of_an_erased_customer_is_the_one_that_was_sold() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let id = entered(&authority).await;
+    let (license_id, _) = sold(&authority, id).await;
+    erase_customer(database, id, &vendor()).await.unwrap();
+    let again = async |more: &str| {
+        let product = crate::service::products(database).await.unwrap().remove(0);
+        let mut said: Said = serde_json::from_str(more).unwrap();
+        said.say("licensee", NAME.into());
+        let new = NewOrder { id: "77".into(), said, count: 1, customer: Some(id), reseller: String::new() };
+        place_order(database, &product, new, &vendor()).await
+    };
+    let Placed::Before(licenses) = again("{}").await.unwrap() else { panic!() };
+    assert_eq!(licenses[0].id, license_id);
+    assert!(matches!(again(r#"{"seats":9}"#).await, Err(Failure::OrderDiffers(..))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sold_to_who_is_erased_while_the_keys_are_handed_over() {
+    let authority = Authority::new().await;
+    let id = entered(&authority).await;
+    let database = authority.service.database();
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    let offers = offers(&terms, 1).unwrap();
+    let (buyer, vendor) = (Buyer { order: None, customer: Some(id) }, vendor());
+    let erase = || {
+        let erasing = erase_customer(database, id, &vendor);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(erasing)).map(drop)
+    };
+    let refused = sell(database, None, &offers, buyer, erase, &vendor).await;
+    assert!(matches!(refused, Err(Failure::Erased(_))));
+    assert!(license(database, offers[0].terms.id, &vendor).await.is_err());
+}
+
+/// The name and the audit's lines of the time in which a customer had a license that is somebody else's by now.
+#[tokio::test]
+async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let (one, other) = (entered(&authority).await, {
+        let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
+    });
+    let (license_id, _) = sold(&authority, one).await;
+    let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
+        let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
+        let said: Said = serde_json::from_str(said).unwrap();
+        edit_and_give(database, license_id, &said, to, Changing::default(), &occasion).await.unwrap();
+    };
+    edit(1, r#"{"seats":4}"#, None).await;
+    edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
+    edit(3, r#"{"seats":5}"#, None).await;
+    assert!(found(&authority, license_id).await.contains(&NAME));
+    erase_customer(database, one, &vendor()).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    let view = license(database, license_id, &vendor()).await.unwrap();
+    let licensees: Vec<_> = view.versions.iter().map(|version| &*version.terms.licensee).collect();
+    assert_eq!(licensees.iter().filter(|name| **name == "Joe").count(), 2, "{licensees:?}");
+    assert_eq!(view.row.license.terms.licensee, "Joe");
+    is_sound(&authority).await;
+    // Who has it now is erased as before, and nothing else of that is left.
+    erase_customer(database, other, &vendor()).await.unwrap();
+    assert_eq!(license(database, license_id, &vendor()).await.unwrap().row.license.terms.licensee, "");
+}
+
+#[tokio::test]
+async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let joe = async |name: &str| {
+        let details = CustomerDetails { name: name.into(), ..CustomerDetails::default() };
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
+    };
+    let (one, between) = (entered(&authority).await, joe("Joe").await);
+    let (license_id, _) = sold(&authority, one).await;
+    for (minutes, said, to) in [(1, "{}", between), (2, r#"{"seats":4}"#, between), (3, "{}", one)] {
+        let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
+        let said: Said = serde_json::from_str(said).unwrap();
+        edit_and_give(database, license_id, &said, Some(to), Changing::default(), &occasion).await.unwrap();
+    }
+    erase_customer(database, between, &vendor()).await.unwrap();
+    let view = license(database, license_id, &vendor()).await.unwrap();
+    assert!(view.versions.iter().all(|version| version.terms.licensee == NAME));
     is_sound(&authority).await;
 }

@@ -152,3 +152,40 @@ async fn each_kind_goes_when_its_days_are_over_and_not_before() {
     let actions = authority.actions().await;
     assert!(actions.contains(&"retention-edited".to_owned()) && actions.contains(&"pruned".to_owned()));
 }
+
+async fn script(authority: &Authority, sql: &str) {
+    let mut tx = authority.service.database().write().await.unwrap();
+    store::run_script(&mut tx, sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_record_keeps_nothing_else_from_going() {
+    let authority = Authority::new().await;
+    let service = &authority.service;
+    let key = authority.sell(5).await;
+    let mut handles = Vec::new();
+    for number in ["1", "2"] {
+        let device = authority.device_of(Component::HwUuid, number);
+        authority.take_seat(&device, &key).await;
+        let proof = device.deactivate_offline(Reason::Moved).unwrap();
+        service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+        handles.push(proof.handle().get());
+    }
+    script(&authority, &format!("UPDATE seat SET record = '' WHERE handle = {}", handles[0])).await;
+    assert_eq!(pruned(&authority, 0).await.seats, 1);
+    assert_eq!(pruned(&authority, 0).await.seats, 0);
+}
+
+#[tokio::test]
+async fn check_ins_of_a_seat_that_another_took_the_place_of_stay() {
+    let authority = Authority::new().await;
+    let service = &authority.service;
+    let key = authority.sell(1).await;
+    let device = authority.activated(&key).await;
+    service.check_in(&check_in(&device), &vendor()).await.unwrap();
+    script(&authority, "UPDATE seat SET taken = 0, state = 'replaced'").await;
+    assert_eq!(pruned(&authority, 4_000).await.check_ins, 0);
+    script(&authority, "UPDATE seat SET state = 'returned'").await;
+    assert_eq!(pruned(&authority, 4_000).await.check_ins, 1);
+}
