@@ -39,6 +39,7 @@ mod webhooks;
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::{
     accounts::{
@@ -122,9 +123,17 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// device's.
 const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
+/// How many lists are read at a time, at most. They take longer than what devices ask for, which has the other
+/// connections.
+const MOST_LISTS: usize = 3;
+
 /// The ledger's database. Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct Database(Access);
+pub(crate) struct Database {
+    access: Access,
+    /// Places of lists, which are fewer than the connections.
+    lists: Arc<Semaphore>,
+}
 
 #[derive(Clone)]
 enum Access {
@@ -174,7 +183,7 @@ impl Database {
     /// Whether nobody writes, as far as this process knows.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.line.try_lock().is_ok(),
             Access::Postgres(_) => true,
         }
@@ -203,7 +212,7 @@ impl Database {
     }
 
     fn engine(&self) -> Engine {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(_) => Engine::Sqlite,
             Access::Postgres(_) => Engine::Postgres,
         }
@@ -215,12 +224,12 @@ impl Database {
     }
 
     async fn connect(location: &Location, connections: u32) -> Result<Self> {
-        match location {
+        let access = match location {
             Location::File(path) if path.exists() => {
                 check_file(path)?;
-                Ok(Self(Access::Sqlite(Sqlite::connect(path, connections).await?)))
+                Access::Sqlite(Sqlite::connect(path, connections).await?)
             }
-            Location::File(_) => Err(Failure::NotInitialized),
+            Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => {
                 let options = PgPoolOptions::new()
                     .max_connections(connections)
@@ -236,14 +245,16 @@ impl Database {
                             Ok(true)
                         })
                     });
-                Ok(Self(Access::Postgres(options.connect(url).await?)))
+                Access::Postgres(options.connect(url).await?)
             }
-        }
+        };
+        let lists = (connections as usize / 2).clamp(1, MOST_LISTS);
+        Ok(Self { access, lists: Arc::new(Semaphore::new(lists)) })
     }
 
     /// Waits for what is under way and lets the database go.
     pub(crate) async fn close(self) {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.close().await,
             Access::Postgres(pool) => pool.close().await,
         }
@@ -293,7 +304,7 @@ impl Database {
     }
 
     async fn begin_to_write(&self, locks: Option<&Locks>) -> Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => {
                 Tx::new(Inner::Writing(Member::begin(sqlite).await?), Engine::Sqlite, None)
             }
@@ -321,9 +332,15 @@ impl Database {
         }
     }
 
+    /// Begins to read a list. It waits until there is a place for one.
+    pub(crate) async fn read_list(&self) -> Result<Tx> {
+        let place = self.lists.clone().acquire_owned().await.expect("nobody closes it");
+        Ok(self.read().await?.in_place(place))
+    }
+
     /// Begins to read. Everything that is read is of one moment.
     pub(crate) async fn read(&self) -> Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => Tx::new(Inner::Reading(sqlite.read().await?), Engine::Sqlite, None),
             Access::Postgres(pool) => {
                 let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;

@@ -53,7 +53,7 @@ pub(super) fn customer_id(text: &str) -> Result<CustomerId, Problem> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Customers {
     customers: Vec<CustomerBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 
