@@ -182,9 +182,9 @@ where
             }
             // What that one did may stand in the way of this one.
             Err(problem) => {
-                let is_conflict =
-                    matches!(problem.status(), StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED);
-                let before = match is_conflict {
+                let stands_in_the_way =
+                    [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::NOT_FOUND];
+                let before = match stands_in_the_way.contains(&problem.status()) {
                     true => service.answered_meanwhile(&call.once, occasion).await?,
                     false => service.answered(&call.once, occasion).await?,
                 };
