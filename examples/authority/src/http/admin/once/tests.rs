@@ -105,3 +105,20 @@ async fn whoever_may_only_write_is_answered_what_was_written() {
     let same = call(&token, "same", &format!("{license}/resume"), &json!({}));
     assert_eq!(authority.administer(same).await.json(), json!({ "suspended": false, "changed": false }));
 }
+
+#[tokio::test]
+async fn another_query_is_another_call() {
+    let authority = Authority::new().await;
+    let token = authority.token(&[Scope::LicensesWrite]).await;
+    let sold = json!({ "licensee": "Jane Doe", "order": "17" });
+    assert_eq!(authority.administer(call(&token, "sale", LICENSES, &sold)).await.status, 200);
+    let void = |query| {
+        let path = format!("/v1/admin/orders/17/void{query}");
+        authority.administer(call(&token, "void", &path, &json!({ "reason": "refunded" })))
+    };
+    let first = void("?seller=").await;
+    assert_eq!((first.status, void("?seller=").await.body), (StatusCode::OK, first.body.clone()));
+    for other in ["", "?seller=b", "?seller=&product=other"] {
+        assert_eq!(void(other).await.problem().1, "key-reused", "{other}");
+    }
+}
