@@ -1065,7 +1065,8 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
  * Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system` and
  * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
  * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
- * such a name (nodelock_details_add()) stands.
+ * such a name (nodelock_details_add()) stands in its request; check-ins say what the system says all the same, so that
+ * hides nothing.
  *
  * NODELOCK_UNSUPPORTED: without feature `description`.
  */
@@ -2718,7 +2719,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 
 /**
  * What the device of a seat says of its machine now, for people: `[["computer", "desk"]]`, in place of what it said
- * before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it.
+ * before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it, and it may be
+ * passed over.
  */
 #define NODELOCK_CHANGE_DESCRIPTION 12
 
@@ -3478,6 +3480,9 @@ size_t nodelock_decision_change_count(const nodelock_decision *decision);
 
 /**
  * What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+ *
+ * Later versions of the library add kinds. A decision with one that you do not know is not stored whole, so let the
+ * transaction fail and send nothing. Of those here, NODELOCK_CHANGE_DESCRIPTION alone may be passed over.
  */
 NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *decision, size_t index);
 

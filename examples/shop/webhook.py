@@ -7,7 +7,8 @@ the secrets of the services' endpoints /stripe and /paddle. A service without a 
 
 A delivery is believed if its signature is right and its time is near. It may come twice, late, and before one that
 happened first: the authority sells each order once, never shortens a license, and whatever cannot be done yet is
-answered with 503, so that the service delivers it again. License keys are written into the outbox, for your mail.
+answered with 503, so that the service delivers it again. What is of no order here a day later is not ours. License
+keys are written into the outbox, for your mail.
 
 It needs Python alone, and stands behind a reverse proxy with TLS.
 """
@@ -32,6 +33,8 @@ from typing import Any, Dict, List, Optional, Tuple
 Event = Dict[str, Any]
 # How far the time of a delivery may be from now, in seconds.
 TOLERANCE = 300
+# How long an event may come before the sale that it is about, in seconds.
+EARLY = 24 * 60 * 60
 # Longer than any delivery.
 LONGEST = 1024 * 1024
 
@@ -131,19 +134,22 @@ class Shop:
             os.fsync(file.fileno())
         waiting.replace(self.outbox / f"{name}.json")
 
-    def extend(self, key: str, order: str, until: str) -> str:
+    def extend(self, key: str, order: str, until: str, at: Optional[float]) -> str:
         """Has the licenses of an order last until then at least."""
-        return self.change(key, order, "extend", {"until": until})
+        return self.change(key, order, "extend", {"until": until}, at)
 
-    def refund(self, key: str, order: str) -> str:
+    def refund(self, key: str, order: str, at: Optional[float]) -> str:
         """Ends the licenses of an order."""
-        return self.change(key, order, "void", {"reason": "refunded"})
+        return self.change(key, order, "void", {"reason": "refunded"}, at)
 
-    def change(self, key: str, order: str, act: str, body: Any) -> str:
+    def change(self, key: str, order: str, act: str, body: Any, at: Optional[float]) -> str:
+        """`at` is when it happened, as far as the service says."""
         path = f"/v1/admin/orders/{urllib.parse.quote(order, safe='')}/{act}"
         status, answer = self.authority.call(key, path, body)
         if status == 404:
-            # What it is about may be on its way still.
+            # What it is about may be on its way still, or be another shop's of the same account.
+            if at is not None and time.time() - at > EARLY:
+                return "not ours: no such order"
             raise NotYet(f"{order} is not sold yet")
         if status == 409 and answer["type"].endswith(":void"):
             return "void before"
@@ -153,28 +159,37 @@ class Shop:
 
     def stripe(self, event: Event) -> str:
         """What an event of Stripe comes to."""
-        key, of = f"stripe-{event['id']}", event["data"]["object"]
-        if event["type"] == "checkout.session.completed" and of["payment_status"] == "paid":
+        key, of, at = f"stripe-{event['id']}", event["data"]["object"], event.get("created")
+        # Some payments take days: then the first says that it is not paid, and the second that it is.
+        sales = ("checkout.session.completed", "checkout.session.async_payment_succeeded")
+        if event["type"] in sales and of["payment_status"] == "paid":
             who = of["customer_details"]
             plan = (of.get("metadata") or {}).get("plan")
             return self.sell(key, stripe_order(of), plan, who.get("name") or who["email"], who["email"])
         if event["type"] == "invoice.paid" and (order := stripe_order(of)):
-            return self.extend(key, order, rfc3339(max(line["period"]["end"] for line in of["lines"]["data"])))
+            return self.extend(key, order, rfc3339(max(line["period"]["end"] for line in of["lines"]["data"])), at)
         if event["type"] == "charge.refunded" and of["refunded"] and of.get("payment_intent"):
-            return self.refund(key, of["payment_intent"])
+            return self.refund(key, of["payment_intent"], at)
         return "nothing to do"
 
     def paddle(self, event: Event) -> str:
         """What an event of Paddle comes to."""
-        key, of = f"paddle-{event['event_id']}", event["data"]
+        key, of, at = f"paddle-{event['event_id']}", event["data"], event.get("occurred_at")
+        at = None if at is None else unix(at)
         order = of.get("subscription_id") or of.get("transaction_id") or of.get("id")
         if event["event_type"] == "transaction.completed":
             if of.get("origin") == "subscription_recurring":
-                return self.extend(key, order, of["billing_period"]["ends_at"])
+                return self.extend(key, order, of["billing_period"]["ends_at"], at)
             said = of.get("custom_data") or {}
-            return self.sell(key, order, said.get("plan"), said.get("licensee", ""), said.get("email", ""))
+            plan = said.get("plan")
+            result = self.sell(key, order, plan, said.get("licensee", ""), said.get("email", ""))
+            has_end = "expires_days" in self.plans.get(plan, {}).get("terms", {})
+            if of.get("subscription_id") and of.get("billing_period") and has_end:
+                # It may be a year, and the plan's end is that of one that nobody pays for.
+                self.extend(f"{key}-period", order, of["billing_period"]["ends_at"], at)
+            return result
         if event["event_type"].startswith("adjustment.") and (of["action"], of["status"]) == ("refund", "approved"):
-            return self.refund(key, order)
+            return self.refund(key, order, at)
         return "nothing to do"
 
 
@@ -186,6 +201,11 @@ def stripe_order(of: Any) -> str:
 
 def rfc3339(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unix(text: str) -> float:
+    """Seconds of a time such as `2026-09-21T14:13:20.123456Z`. Older Pythons read neither `Z` nor every fraction."""
+    return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc).timestamp()
 
 
 class Webhook(BaseHTTPRequestHandler):

@@ -157,7 +157,9 @@ impl ClientBuilder {
     /// computer often has its user's name, so tell people that you ask for it.
     ///
     /// A check-in brings up to date what the lists say, such as the name of a computer that was renamed. What the
-    /// application itself gives as metadata of its request under such a name stands. A check looks at none of it.
+    /// application itself gives as metadata of its request under such a name stands in that request. Check-ins say what
+    /// the system says all the same, so that hides nothing: [`describe_machine_as`](Self::describe_machine_as) does. A
+    /// check looks at none of it.
     ///
     /// ```
     /// # use nodelock::testing::{Machine, TestAuthority};

@@ -196,6 +196,31 @@ class Deliveries(unittest.TestCase):
             self.assertEqual(self.deliver(event), (200, "extend"))
         self.assertEqual(self.licenses("sub_b")[0]["expires"], expires)
 
+    def test_what_is_of_another_shop_is_taken_once_its_sale_would_have_come(self):
+        charge = {"refunded": True, "payment_intent": "pi_other"}
+        event = {"id": "evt_g", "type": "charge.refunded", "data": {"object": charge}}
+        self.assertEqual(self.deliver({**event, "created": int(time.time())})[0], 503)
+        self.assertEqual(self.deliver({**event, "created": 1_600_000_000}), (200, "not ours: no such order"))
+        old = {**refund("g"), "occurred_at": "2020-01-01T00:00:00.123456Z"}
+        self.assertEqual(self.deliver(old, paddle), (200, "not ours: no such order"))
+
+    def test_a_payment_that_takes_days_sells_when_it_is_there(self):
+        event = session("h")
+        event["data"]["object"]["payment_status"] = "unpaid"
+        self.assertEqual(self.deliver(event), (200, "nothing to do"))
+        event = {**session("h"), "id": "evt_paid_h", "type": "checkout.session.async_payment_succeeded"}
+        self.assertEqual(self.deliver(event), (200, "sold"))
+
+    def test_the_first_period_of_a_subscription_is_honored(self):
+        said = {"plan": "pro", "licensee": "John Roe", "email": "john@example.com"}
+        period = {"ends_at": "2099-01-01T00:00:00Z"}
+        event = transaction("i", subscription_id="sub_i", custom_data=said, billing_period=period)
+        for _ in range(2):
+            self.assertEqual(self.deliver(event, paddle), (200, "sold"))
+        self.assertEqual(self.licenses("sub_i")[0]["expires"], period["ends_at"])
+        endless = transaction("j", subscription_id="sub_j", billing_period=period)
+        self.assertEqual(self.deliver(endless, paddle), (200, "sold"))
+
     def test_a_forged_delivery_sells_nothing(self):
         body = json.dumps(session("c"))
         old = time.time() - 3600

@@ -80,7 +80,8 @@ pub const NODELOCK_CHANGE_LICENSE: u32 = 10;
 /// (nodelock_records_answer()).
 pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
 /// What the device of a seat says of its machine now, for people: `[["computer", "desk"]]`, in place of what it said
-/// before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it.
+/// before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it, and it may be
+/// passed over.
 pub const NODELOCK_CHANGE_DESCRIPTION: u32 = 12;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
@@ -410,6 +411,9 @@ unsafe fn change<R: Copy>(
 }
 
 /// What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+///
+/// Later versions of the library add kinds. A decision with one that you do not know is not stored whole, so let the
+/// transaction fail and send nothing. Of those here, NODELOCK_CHANGE_DESCRIPTION alone may be passed over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_kind(
     decision: *const nodelock_decision,

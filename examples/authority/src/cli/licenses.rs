@@ -59,7 +59,7 @@ impl Desk<'_> {
             }
             LicenseCommand::AddKey(new) => self.rekey(new, InPlaceOf::None).await,
             LicenseCommand::RevokeKey { id, hint } => {
-                let hint = service::revoke_key(self.database, *id, hint, self.occasion).await?;
+                let hint = service::revoke_key(self.database, *id, hint, |_| Ok(()), self.occasion).await?;
                 let words = format!("The key ..{hint} of license {id} activates nothing any more.");
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": hint })))
             }

@@ -36,8 +36,8 @@ pub(crate) async fn account(
         AccountCommand::New { name, role } => {
             let password = password()?;
             let vault = service::vault(database, keys).await?;
-            let factor =
-                service::new_account(database, vault.as_ref(), name, *role, password, occasion).await?;
+            let new = (name.as_str(), *role, password);
+            let factor = service::new_account(database, vault.as_ref(), new, |_| Ok(()), occasion).await?;
             Ok(second_factor(&format!("Account {name}, {role}."), name, &factor))
         }
         AccountCommand::List => {
@@ -59,7 +59,8 @@ pub(crate) async fn account(
         }
         AccountCommand::Totp { name } => {
             let vault = service::vault(database, keys).await?;
-            let factor = service::new_second_factor(database, vault.as_ref(), name, occasion).await?;
+            let factor =
+                service::new_second_factor(database, vault.as_ref(), name, |_| Ok(()), occasion).await?;
             Ok(second_factor(&format!("Account {name} has a new second factor."), name, &factor))
         }
         AccountCommand::Role { name, role } => {
@@ -108,7 +109,7 @@ pub(crate) async fn token(
             scopes.dedup();
             let (name, product) = (new.name.clone(), new.product.clone());
             let new = NewCredential::Token { name, scopes, product, expires: new.expires };
-            made("Token", "token", service::new_credential(database, new, occasion).await?)
+            made("Token", "token", service::new_credential(database, new, |_, _| Ok(()), occasion).await?)
         }
         TokenCommand::List => list(database, occasion, CredentialKind::Token).await,
         TokenCommand::Revoke { id } => {
@@ -128,7 +129,11 @@ pub(crate) async fn deployment_key(
             let (name, license) = (new.name.clone(), new.license);
             let (most, expires) = (new.limit, new.expires);
             let new = NewCredential::DeploymentKey { name, license, most, expires };
-            made("Deployment key", "deployment_key", service::new_credential(database, new, occasion).await?)
+            made(
+                "Deployment key",
+                "deployment_key",
+                service::new_credential(database, new, |_, _| Ok(()), occasion).await?,
+            )
         }
         DeploymentKeyCommand::List => list(database, occasion, CredentialKind::DeploymentKey).await,
         DeploymentKeyCommand::Revoke { id } => {

@@ -59,7 +59,9 @@ pub(crate) async fn run(
             };
             let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
             let edit = ProductEdit { terms, keeps_keys: *keeps_keys };
-            let product = service::edit_product(database, id.as_ref(), &edit, *if_version, occasion).await?;
+            let product =
+                service::edit_product(database, id.as_ref(), (&edit, *if_version), |_| Ok(()), occasion)
+                    .await?;
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
                 product.id,
@@ -80,7 +82,7 @@ pub(crate) async fn policies(
         PolicyCommand::Edit { edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            service::edit_policies(database, &change, occasion).await?
+            service::edit_policies(database, &change, |_| Ok(()), occasion).await?
         }
         PolicyCommand::Retention(arguments) => {
             let change = RetentionChange::from(arguments);

@@ -73,6 +73,11 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    /// Whether it is a bound from above.
+    pub(crate) fn is_upper(self) -> bool {
+        matches!(self, Self::Before | Self::NotAfter)
+    }
+
     pub(crate) fn sign(self) -> &'static str {
         match self {
             Self::Before => "<",

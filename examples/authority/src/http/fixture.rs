@@ -266,7 +266,8 @@ impl Authority {
     pub(super) async fn token_for(&self, scopes: &[Scope], product: Option<&str>) -> String {
         let (name, scopes, product) = ("shop".to_owned(), scopes.to_vec(), product.map(ProductId::of_name));
         let new = service::NewCredential::Token { name, scopes, product, expires: None };
-        let made = service::new_credential(self.server.service.database(), new, &occasion()).await;
+        let made =
+            service::new_credential(self.server.service.database(), new, |_, _| Ok(()), &occasion()).await;
         made.unwrap().1.to_string()
     }
 
@@ -278,7 +279,7 @@ impl Authority {
         let Found::License(Some(license)) = found else { panic!("no license has that key") };
         let (name, license) = ("CI".to_owned(), license.terms.id);
         let new = service::NewCredential::DeploymentKey { name, license, most, expires: None };
-        service::new_credential(database, new, &occasion()).await.unwrap().1.to_string()
+        service::new_credential(database, new, |_, _| Ok(()), &occasion()).await.unwrap().1.to_string()
     }
 
     pub(super) async fn ask_as_operator(&self, path: &str) -> WholeResponse {

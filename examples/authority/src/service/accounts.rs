@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// What a person needs for the second factor. It is shown this once.
+#[derive(Clone)]
 pub(crate) struct SecondFactor {
     /// The secret, as it is typed into an authenticator.
     pub(crate) secret: String,
@@ -37,13 +38,12 @@ pub(crate) enum AccountChange {
 /// Makes an account. It has a second factor from the beginning, whose secret is kept in the vault.
 ///
 /// Fails with [`Failure::AccountExists`], with [`Failure::NoVault`], and with [`Failure::Usage`] for a password that is
-/// too short or too long.
+/// too short or too long. `hand_over` is given the second factor before anything is stored: nobody can show it again.
 pub(crate) async fn new_account(
     database: &Database,
     vault: Option<&Vault>,
-    name: &str,
-    role: Role,
-    password: Zeroizing<String>,
+    (name, role, password): (&str, Role, Zeroizing<String>),
+    hand_over: impl FnOnce(&SecondFactor) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<SecondFactor> {
     let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
@@ -67,6 +67,7 @@ pub(crate) async fn new_account(
     if !store::insert_account(&mut tx, &account).await? {
         return Err(Failure::AccountExists(name.to_owned()));
     }
+    hand_over(&factor)?;
     let detail = format!("{name}, {role}");
     AuditLine { action: "account-created", license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;
@@ -145,11 +146,12 @@ pub(crate) async fn change_account(
 
 /// Gives an account a new second factor and new recovery codes, and signs it out. The old ones are of no use any more.
 ///
-/// Fails with [`Failure::UnknownAccount`] and [`Failure::NoVault`].
+/// Fails with [`Failure::UnknownAccount`] and [`Failure::NoVault`]. `hand_over` is as for [`new_account`].
 pub(crate) async fn new_second_factor(
     database: &Database,
     vault: Option<&Vault>,
     name: &str,
+    hand_over: impl FnOnce(&SecondFactor) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<SecondFactor> {
     let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
@@ -162,6 +164,7 @@ pub(crate) async fn new_second_factor(
     let account = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;
     store::set_account(&mut tx, &Account { totp, recovery, totp_step: 0, ..account }).await?;
     store::delete_sessions_of(&mut tx, name).await?;
+    hand_over(&factor)?;
     let detail = format!("{name}: second factor");
     AuditLine { action: "account-changed", license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;

@@ -42,15 +42,15 @@ pub(crate) async fn new_customer(
 }
 
 /// Changes what is noted of a customer. `based_on` is the revision that the change was made for. Returns the customer
-/// as it is now.
+/// as it is now; `hand_over` is given it before a change is stored.
 ///
 /// Fails as [`new_customer`] does, with [`Failure::UnknownCustomer`], with [`Failure::Erased`], and with
 /// [`Failure::Superseded`].
 pub(crate) async fn edit_customer(
     database: &Database,
     id: CustomerId,
-    change: impl Fn(&mut CustomerDetails),
-    based_on: Option<u32>,
+    (change, based_on): (impl Fn(&mut CustomerDetails), Option<u32>),
+    hand_over: impl FnOnce(&Customer) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
@@ -64,6 +64,7 @@ pub(crate) async fn edit_customer(
     if customer.details != before {
         customer.revision = customer.revision.saturating_add(1);
         store::set_customer(&mut tx, &customer).await?;
+        hand_over(&customer)?;
         let members = before.members().into_iter().zip(customer.details.members());
         let changed = members.filter(|(before, after)| before != after).map(|((name, _), _)| name);
         let detail = format!("{id}: {}", changed.collect::<Vec<_>>().join(", "));

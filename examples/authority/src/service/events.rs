@@ -28,7 +28,7 @@ pub(crate) async fn events_after(
     occasion: &Occasion,
 ) -> Result<Vec<EventRow>> {
     permit(database, occasion, Act::ShowAudit, license.map_or(On::Whole, On::License)).await?;
-    store::events_after(&mut database.read().await?, license, after, most).await
+    store::events_after(&mut database.read_list().await?, license, after, most).await
 }
 
 /// Every kind of event that there is, in the order of the alphabet.

@@ -105,13 +105,15 @@ async fn valid_one(tx: &mut Tx, id: LicenseId, hint: Option<&str>) -> Result<Key
     }
 }
 
-/// Has a key open nothing any more, with none in its place. Seats stay with their devices. Returns its end.
+/// Has a key open nothing any more, with none in its place. Seats stay with their devices. Returns its end, which
+/// `hand_over` is given before anything is stored.
 ///
 /// Fails with `ErrorKind::UnknownLicense` and [`Failure::NoSuchKey`].
 pub(crate) async fn revoke_key(
     database: &Database,
     id: LicenseId,
     hint: &str,
+    hand_over: impl FnOnce(&str) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<String> {
     let occasion = &permit(database, occasion, Act::Rekey, On::License(id)).await?;
@@ -119,6 +121,7 @@ pub(crate) async fn revoke_key(
     store::terms_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
     let key = valid_one(&mut tx, id, Some(hint)).await?;
     store::revoke_key(&mut tx, key.hash, occasion).await?;
+    hand_over(&key.hint)?;
     let detail = format!("..{}", key.hint);
     AuditLine { action: "license-key-revoked", license: Some(id), detail: &detail }
         .write(&mut tx, occasion)

@@ -55,13 +55,10 @@ async fn show_all<T>(
     mut pages: Pages<T>,
     mut show: impl FnMut(Result<T>) -> Result<()>,
 ) -> Result<()> {
-    loop {
-        let page = pages.next(tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().try_for_each(&mut show)?;
+    while !pages.is_over() {
+        pages.next(tx).await?.into_iter().try_for_each(&mut show)?;
     }
+    Ok(())
 }
 
 /// Shows the licenses within reach that pass a filter. One that is damaged fails alone.

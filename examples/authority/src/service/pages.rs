@@ -32,7 +32,7 @@ pub(crate) type Found<T> = (Vec<T>, Option<Vec<Mark>>);
 async fn found<T>(tx: &mut Tx, pages: Pages<T>, after: Option<Vec<Mark>>, most: u32) -> Result<Found<T>> {
     let mut pages = pages.after(after, most)?;
     let page = pages.next(tx).await?;
-    let next = pages.place().filter(|_| page.len() >= most as usize).map(<[Mark]>::to_vec);
+    let next = pages.place().filter(|_| !pages.is_over()).map(<[Mark]>::to_vec);
     let mut rows = Vec::new();
     for row in page {
         rows.extend(whole(row)?);
@@ -47,7 +47,7 @@ pub(crate) async fn licenses_after(
     occasion: &Occasion,
 ) -> Result<Found<LicenseRow>> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let mut tx = database.read().await?;
+    let mut tx = database.read_list().await?;
     let filter = within(&mut tx, wanted.filter, &permit).await?;
     found(&mut tx, store::license_pages(filter), wanted.after, wanted.most).await
 }
@@ -59,7 +59,7 @@ pub(crate) async fn seats_after(
     occasion: &Occasion,
 ) -> Result<Found<SeatRow>> {
     let permit = permit(database, occasion, Act::ShowSeats, On::Each).await?;
-    let mut tx = database.read().await?;
+    let mut tx = database.read_list().await?;
     let filter = within(&mut tx, wanted.filter, &permit).await?;
     found(&mut tx, store::seat_pages(filter, occasion.time), wanted.after, wanted.most).await
 }
@@ -72,7 +72,7 @@ pub(crate) async fn customers_after(
 ) -> Result<Found<Customer>> {
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     let pages = store::customer_pages(wanted.filter);
-    found(&mut database.read().await?, pages, wanted.after, wanted.most).await
+    found(&mut database.read_list().await?, pages, wanted.after, wanted.most).await
 }
 
 /// Orders within reach. Fails as [`Pages::after`] does.
@@ -82,7 +82,7 @@ pub(crate) async fn orders_after(
     occasion: &Occasion,
 ) -> Result<Found<OrderRow>> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let mut tx = database.read().await?;
+    let mut tx = database.read_list().await?;
     let filter = within(&mut tx, wanted.filter, &permit).await?;
     found(&mut tx, store::order_pages(filter), wanted.after, wanted.most).await
 }
@@ -107,5 +107,5 @@ pub(crate) async fn audit_after(
 ) -> Result<Vec<AuditRow>> {
     permit(database, occasion, Act::ShowAudit, On::Whole).await?;
     let mut pages = AuditPages::after(after, most);
-    pages.next(&mut database.read().await?).await?.into_iter().collect()
+    pages.next(&mut database.read_list().await?).await?.into_iter().collect()
 }

@@ -168,14 +168,14 @@ pub(crate) struct ProductEdit<'a> {
 }
 
 /// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for.
-/// Returns the product as it is now.
+/// Returns the product as it is now; `hand_over` is given it before a change is stored.
 ///
 /// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
 pub(crate) async fn edit_product(
     database: &Database,
     named: Option<&ProductId>,
-    edit: &ProductEdit<'_>,
-    based_on: Option<u32>,
+    (edit, based_on): (&ProductEdit<'_>, Option<u32>),
+    hand_over: impl FnOnce(&Product) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Product> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
@@ -183,10 +183,21 @@ pub(crate) async fn edit_product(
     let mut product = choose(products_of(&mut tx).await?, named)?;
     check_based_on(based_on, product.revision)?;
     let template = edit.terms.as_ref().map(|change| change.of(&product.template)).transpose()?;
-    if let Some(template) = template.filter(|template| *template != product.template) {
+    let template = template.filter(|template| *template != product.template);
+    let keeps_keys = edit.keeps_keys.filter(|keeps_keys| *keeps_keys != product.keeps_keys);
+    let changes = u32::from(template.is_some()) + u32::from(keeps_keys.is_some());
+    if changes > 0 {
+        hand_over(&Product {
+            template: template.clone().unwrap_or_else(|| product.template.clone()),
+            keeps_keys: keeps_keys.unwrap_or(product.keeps_keys),
+            revision: product.revision.saturating_add(changes),
+            ..product.clone()
+        })?;
+    }
+    if let Some(template) = template {
         set_template(&mut tx, &mut product, template, occasion).await?;
     }
-    if let Some(keeps_keys) = edit.keeps_keys.filter(|keeps_keys| *keeps_keys != product.keeps_keys) {
+    if let Some(keeps_keys) = keeps_keys {
         set_keeps_keys(&mut tx, &mut product, keeps_keys, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
@@ -220,12 +231,14 @@ pub(crate) async fn policies(database: &Database) -> Result<Said> {
     store::policies(&mut database.read().await?).await
 }
 
-/// Changes what holds for every product from now on. Returns it as it is now.
+/// Changes what holds for every product from now on. Returns it as it is now; `hand_over` is given it before a change
+/// is stored.
 ///
 /// Fails as [`Said::check`] does.
 pub(crate) async fn edit_policies(
     database: &Database,
     change: &Change<'_>,
+    hand_over: impl FnOnce(&Said) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Said> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
@@ -234,6 +247,7 @@ pub(crate) async fn edit_policies(
     let after = change.of(&before)?;
     if after != before {
         store::set_policies(&mut tx, &after).await?;
+        hand_over(&after)?;
         let detail = serde_json::to_string(&after)?;
         AuditLine { action: "policies-edited", license: None, detail: &detail }
             .write(&mut tx, occasion)

@@ -160,7 +160,7 @@ pub(crate) async fn refusals_after(
 ) -> Result<Vec<RefusalRow>> {
     let on = license.map_or(On::Each, On::License);
     let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
-    let (mut tx, mut pages) = (database.read().await?, RefusalPages::after(license, after, most));
+    let (mut tx, mut pages) = (database.read_list().await?, RefusalPages::after(license, after, most));
     check_known(&mut tx, license).await?;
     let mut found = Vec::new();
     loop {

@@ -26,10 +26,11 @@ pub(crate) enum NewCredential {
 /// Makes a token or a deployment key. Returns its id, and its text, which nobody can show again.
 ///
 /// Fails with [`Failure::Usage`] for one that would have ended already, with [`Failure::UnknownProduct`], and with
-/// `ErrorKind::UnknownLicense`.
+/// `ErrorKind::UnknownLicense`. `hand_over` is given the id and the text before anything is stored.
 pub(crate) async fn new_credential(
     database: &Database,
     new: NewCredential,
+    hand_over: impl FnOnce(&str, &str) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<(String, Zeroizing<String>)> {
     let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
@@ -60,6 +61,7 @@ pub(crate) async fn new_credential(
         license.ok_or_else(|| Failure::unknown_license(key.license))?;
     }
     store::insert_credential(&mut tx, &secrets::secret_hash(&secret), &credential, created).await?;
+    hand_over(credential.id(), &secret)?;
     let action = match &credential {
         Credential::Token(_) => "token-created",
         Credential::DeploymentKey(_) => "deployment-key-created",

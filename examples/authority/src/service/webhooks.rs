@@ -219,7 +219,7 @@ pub(crate) async fn deliveries_after(
     occasion: &Occasion,
 ) -> Result<Vec<DeliveryRow>> {
     permit(database, occasion, Act::Webhooks, On::Whole).await?;
-    let mut tx = database.read().await?;
+    let mut tx = database.read_list().await?;
     known(&mut tx, id).await?;
     store::deliveries_after(&mut tx, id, state, after, most).await
 }

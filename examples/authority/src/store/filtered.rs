@@ -2,8 +2,8 @@
 //! memory of one page.
 //!
 //! One term of the filter drives a list: its index has the rows, in the order of the list. The rows are read from there
-//! and the other terms look at each. A statement is put together from the texts of this file alone; whatever the filter
-//! says is bound.
+//! and the other terms look at each, but at no more than [`WINDOW`] for a page. A statement is put together from the
+//! texts of this file alone; whatever the filter says is bound.
 
 use super::{
     Engine, Tx,
@@ -17,6 +17,9 @@ use crate::{
 use nodelock::Timestamp;
 
 use super::row::seconds;
+
+/// How many rows the other terms look at for a page, at most: what they look for may be rare.
+const WINDOW: u16 = 2_000;
 
 /// Where a list comes from.
 struct Table {
@@ -118,34 +121,42 @@ fn field(list: List, name: &str) -> (By, Rank) {
             (Among("license.id IN (SELECT license_id FROM license_key WHERE hint = "), 0)
         }
         (List::Licenses, "customer") => (Index("license.customer_id", "license_of_customer_by_age"), 1),
-        (List::Licenses, "licensee") => (Order(lower("license.licensee"), "license_by_licensee"), 1),
+        (List::Licenses, "licensee") => (Order(lower("license.licensee"), "license_by_licensee"), 3),
         (List::Licenses, "seller") => {
             (Among("license.id IN (SELECT license_id FROM reseller_license WHERE account = "), 2)
         }
-        (List::Licenses, "expires") => (Order(number("license.expires"), "license_by_end"), 3),
+        (List::Licenses, "expires") => (Order(number("license.expires"), "license_by_end"), 5),
         (List::Licenses, "state") => (Index("license.state", "license_by_state"), 4),
-        (List::Licenses, "product") => (Index("license.product_id", "license_of_product_by_age"), 5),
-        (List::Licenses, "created") => (Order(number("license.created"), LICENSES.by_age), 6),
+        (List::Licenses, "product") => (Index("license.product_id", "license_of_product_by_age"), 6),
+        (List::Licenses, "created") => (Order(number("license.created"), LICENSES.by_age), 8),
         (List::Seats, "license") => (Index("seat.license_id", "seat_of_license_by_age"), 0),
-        (List::Seats, "label") => (Order(lower("seat.label"), "seat_by_label"), 1),
+        (List::Seats, "label") => (Order(lower("seat.label"), "seat_by_label"), 3),
         (List::Seats, "seller") => {
             (Among("seat.license_id IN (SELECT license_id FROM reseller_license WHERE account = "), 2)
         }
-        (List::Seats, "last_contact") => (Order(number("seat.contact"), "seat_by_contact"), 3),
+        (List::Seats, "last_contact") => (Order(number("seat.contact"), "seat_by_contact"), 5),
         (List::Seats, "state") => (Index("seat.state", "seat_by_state"), 4),
-        (List::Seats, "product") => (Index("seat.product_id", "seat_of_product_by_age"), 5),
-        (List::Seats, _) => (Order(number("seat.granted"), SEATS.by_age), 6),
+        (List::Seats, "product") => (Index("seat.product_id", "seat_of_product_by_age"), 6),
+        (List::Seats, _) => (Order(number("seat.granted"), SEATS.by_age), 8),
         (List::Customers, "external_id") => (Index("customer.external_id", "customer_by_external_id"), 0),
         (List::Customers, "email") => (Index("customer.email", "customer_by_email"), 1),
         (List::Customers, "name") => (Order(lower("customer.name"), "customer_by_name"), 2),
-        (List::Customers, _) => (Order(number("customer.created"), CUSTOMERS.by_age), 6),
+        (List::Customers, _) => (Order(number("customer.created"), CUSTOMERS.by_age), 8),
         (List::Orders, "customer") => (Index("sale.customer_id", "sale_of_customer"), 1),
         (List::Orders, "seller") => (Index("sale.seller", "sale_of_seller"), 2),
         (List::Orders, "reseller") => (Index("sale.reseller", "sale_by_reseller"), 3),
         (List::Orders, "state") => (Index("sale.state", "sale_by_state"), 4),
-        (List::Orders, "product") => (Index("sale.product_id", "sale_of_product"), 5),
-        (List::Orders, _) => (Order(number("sale.sold"), ORDERS.by_age), 6),
-        (List::Licenses, _) => (Order(number("license.created"), LICENSES.by_age), 6),
+        (List::Orders, "product") => (Index("sale.product_id", "sale_of_product"), 6),
+        (List::Orders, _) => (Order(number("sale.sold"), ORDERS.by_age), 8),
+        (List::Licenses, _) => (Order(number("license.created"), LICENSES.by_age), 8),
+    }
+}
+
+/// The same for a term, by its value too: most rows are in these states.
+fn rank(list: List, term: &Term) -> Rank {
+    match (term.field, &term.test) {
+        ("state", Test::Is(state)) if ["active", "sold"].contains(&state.as_str()) => 7,
+        _ => field(list, term.field).1,
     }
 }
 
@@ -247,13 +258,15 @@ pub(crate) struct Pages<T> {
     now: Timestamp,
     /// The last row so far.
     after: Option<Vec<Mark>>,
+    is_over: bool,
     size: i64,
+    window: u16,
     read: fn(&Row) -> Result<T>,
 }
 
 impl<T> Pages<T> {
     pub(super) fn new(filter: Filter, now: Timestamp, read: fn(&Row) -> Result<T>) -> Self {
-        Self { filter, now, after: None, size: PAGE, read }
+        Self { filter, now, after: None, is_over: false, size: PAGE, window: WINDOW, read }
     }
 
     /// Those after a row, on pages of that size. Fails with [`Failure::Usage`] for what is no place in this list.
@@ -269,15 +282,27 @@ impl<T> Pages<T> {
         Ok(self)
     }
 
+    /// The same, looking at fewer rows for a page.
+    #[cfg(test)]
+    pub(crate) fn looking_at(self, window: u16) -> Self {
+        Self { window, ..self }
+    }
+
+    /// Whether there is no further page.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// After which row the next page begins.
     pub(crate) fn place(&self) -> Option<&[Mark]> {
         self.after.as_deref()
     }
 
-    /// What drives the list; none is the age of the rows.
-    fn driver(&self) -> Option<(By, &Test)> {
-        let fields = self.filter.terms.iter().map(|term| (field(self.filter.list, term.field), &term.test));
-        fields.min_by_key(|((_, rank), _)| *rank).map(|((by, _), test)| (by, test))
+    /// The term that drives the list; none is the age of the rows. Everything has an empty beginning.
+    fn driver(&self) -> Option<(By, &Term)> {
+        let terms = self.filter.terms.iter().filter(|term| term.test != Test::Begins(String::new()));
+        let driver = terms.min_by_key(|term| rank(self.filter.list, term))?;
+        Some((field(self.filter.list, driver.field).0, driver))
     }
 
     /// What the list is in order by.
@@ -285,34 +310,58 @@ impl<T> Pages<T> {
         let age = table(self.filter.list).age;
         match self.driver() {
             // All rows have the same there.
-            Some((By::Order(..), Test::Is(_))) => age[1..].to_vec(),
+            Some((By::Order(..), Term { test: Test::Is(_), .. })) => age[1..].to_vec(),
             Some((By::Order(key, _), _)) => [&[key][..], &age[1..]].concat(),
             Some((By::Index(..) | By::Among(_), _)) | None => age.to_vec(),
         }
     }
 
-    fn statement(&self, engine: Engine) -> Made {
-        let table = table(self.filter.list);
-        let (driver, keys) = (self.driver(), self.keys());
-        let mut made = Made { sql: String::new(), values: Vec::new() };
-        if !table.joined.is_empty() {
-            made.bind(seconds(self.now));
-        }
+    /// The terms that the index of the driver finds rows by, and those that look at each row. The first are the driver
+    /// and two times that the list is in order by, one from each side: of two from one side an index may use either.
+    fn parted(&self) -> (Vec<&Term>, Vec<&Term>) {
+        let Some((by, driver)) = self.driver() else {
+            return (Vec::new(), self.filter.terms.iter().collect());
+        };
+        let order = self.keys()[0].column;
+        let bound = |is_upper: bool| {
+            let is_bound = |term: &&Term| match (field(self.filter.list, term.field).0, &term.test) {
+                (By::Order(key, _), Test::Time(side, _)) => {
+                    key.column == order && side.is_upper() == is_upper
+                }
+                _ => false,
+            };
+            match &driver.test {
+                Test::Time(side, _) if side.is_upper() == is_upper => None,
+                _ if matches!(by, By::Among(_)) => None,
+                _ => self.filter.terms.iter().find(is_bound),
+            }
+        };
+        let found = [Some(driver), bound(false), bound(true)];
+        let is_found = |term: &&Term| found.into_iter().flatten().any(|found| std::ptr::eq(found, *term));
+        self.filter.terms.iter().partition(is_found)
+    }
+
+    /// Which rows are looked at: where from, then which and in which order.
+    fn looked_at(&self, engine: Engine, made: &mut Made) -> (String, String) {
+        let (table, driver, keys) = (table(self.filter.list), self.driver(), self.keys());
         let by: Vec<String> = keys.iter().map(|key| key.sql(engine)).collect();
         let mut conditions = Vec::new();
-        for Term { field: name, test } in &self.filter.terms {
-            let (by, _) = field(self.filter.list, name);
-            conditions.push(made.condition(engine, by, test));
-        }
-        if self.filter.terms.iter().any(|term| term.field == "external_id") {
-            // Only what has one is in the index.
-            conditions.push("customer.external_id <> ''".to_owned());
-        }
         if let Some(after) = &self.after {
             let marks: Vec<String> = after.iter().map(|mark| made.bind(mark)).collect();
-            // The first of them alone is what an index can begin at.
-            conditions.push(format!("{} >= {}", by[0], marks[0]));
+            if keys[0].of == Of::Lower {
+                // An index of SQLite begins at all of them, but not if the first is computed.
+                conditions.push(format!("{} >= {}", by[0], marks[0]));
+            }
             conditions.push(format!("({}) > ({})", by.join(", "), marks.join(", ")));
+        }
+        // Behind the place: of two such bounds SQLite uses the first.
+        for Term { field: name, test } in self.parted().0 {
+            let (by, _) = field(self.filter.list, name);
+            conditions.push(made.condition(engine, by, test));
+            if *name == "external_id" {
+                // Only what has one is in the index.
+                conditions.push("customer.external_id <> ''".to_owned());
+            }
         }
         let index = match driver {
             Some((By::Index(_, index) | By::Order(_, index), _)) => Some(index),
@@ -323,29 +372,81 @@ impl<T> Pages<T> {
             (Engine::Sqlite, Some(index)) => format!(" INDEXED BY {index}"),
             _ => String::new(),
         };
-        let marks: Vec<String> = by.iter().zip(MARKS).map(|(key, mark)| format!("{key} AS {mark}")).collect();
-        let size = made.bind(self.size);
         let conditions = match conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", conditions.join(" AND ")),
         };
-        made.sql = format!(
-            "SELECT {}, {} FROM {}{index} {}{conditions} ORDER BY {} LIMIT {size}",
-            table.columns,
-            marks.join(", "),
-            table.name,
-            table.joined,
-            by.join(", ")
-        );
+        (format!("FROM {}{index}", table.name), format!("{conditions} ORDER BY {}", by.join(", ")))
+    }
+
+    /// What a list is in order by, with its names.
+    fn marks(&self, engine: Engine) -> String {
+        let keys = self.keys();
+        let marks: Vec<String> =
+            keys.iter().zip(MARKS).map(|(key, mark)| format!("{} AS {mark}", key.sql(engine))).collect();
+        marks.join(", ")
+    }
+
+    fn statement(&self, engine: Engine) -> Made {
+        let table = table(self.filter.list);
+        let mut made = Made { sql: String::new(), values: Vec::new() };
+        if !table.joined.is_empty() {
+            made.bind(seconds(self.now));
+        }
+        let (from, order) = self.looked_at(engine, &mut made);
+        let mut conditions = Vec::new();
+        for Term { field: name, test } in self.parted().1 {
+            let (by, _) = field(self.filter.list, name);
+            conditions.push(made.condition(engine, by, test));
+        }
+        let size = made.bind(self.size);
+        let (columns, marks, joined) = (table.columns, self.marks(engine), table.joined);
+        made.sql = match conditions.is_empty() {
+            // Each row is one of the page.
+            true => format!("SELECT {columns}, {marks} {from} {joined}{order} LIMIT {size}"),
+            false => {
+                let window = made.bind(i64::from(self.window));
+                let by: Vec<String> = self.keys().iter().map(|key| key.sql(engine)).collect();
+                format!(
+                    "SELECT {columns}, {marks} FROM (SELECT * {from}{order} LIMIT {window}) AS {} {joined} WHERE {} \
+                     ORDER BY {} LIMIT {size}",
+                    table.name,
+                    conditions.join(" AND "),
+                    by.join(", ")
+                )
+            }
+        };
         made
     }
 
-    /// The next page; empty after the last.
+    /// The last row that was looked at, if there may be others behind it.
+    fn last_looked_at(&self, engine: Engine) -> Made {
+        let mut made = Made { sql: String::new(), values: Vec::new() };
+        let (from, order) = self.looked_at(engine, &mut made);
+        let before = made.bind(i64::from(self.window) - 1);
+        made.sql = format!("SELECT {} {from}{order} LIMIT 1 OFFSET {before}", self.marks(engine));
+        made
+    }
+
+    fn place_of(&self, row: &Row) -> Result<Vec<Mark>> {
+        self.keys().into_iter().zip(MARKS).map(|(key, name)| key.mark(row, name)).collect()
+    }
+
+    /// The next page. It may have few rows or none, and others come behind it all the same.
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<T>> {
         let rows = self.statement(tx.engine).query().fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            let marks = self.keys().into_iter().zip(MARKS).map(|(key, name)| key.mark(last, name));
-            self.after = Some(marks.collect::<Result<_>>()?);
+        let is_full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= self.size);
+        let place = match rows.last() {
+            Some(last) if is_full => Some(self.place_of(last)?),
+            _ if self.parted().1.is_empty() => None,
+            _ => {
+                let last = self.last_looked_at(tx.engine).query().fetch_optional(tx).await?;
+                last.map(|last| self.place_of(&last)).transpose()?
+            }
+        };
+        match place {
+            Some(place) => self.after = Some(place),
+            None => self.is_over = true,
         }
         Ok(rows.iter().map(self.read).collect())
     }
@@ -357,10 +458,14 @@ impl<T> Pages<T> {
             Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
             Engine::Postgres => ("EXPLAIN ", "QUERY PLAN"),
         };
-        let mut made = self.statement(tx.engine);
-        made.sql.insert_str(0, explain);
-        let rows = made.query().fetch_all(tx).await?;
-        let lines: Vec<String> = rows.iter().map(|row| row.get(column)).collect::<Result<_, _>>()?;
+        let mut lines = Vec::new();
+        for mut made in [self.statement(tx.engine), self.last_looked_at(tx.engine)] {
+            made.sql.insert_str(0, explain);
+            let rows = made.query().fetch_all(tx).await?;
+            for row in &rows {
+                lines.push(row.get::<String>(column)?);
+            }
+        }
         Ok(lines.join("\n"))
     }
 }

@@ -48,6 +48,7 @@ use std::{
 };
 
 use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::{
     accounts::{
@@ -133,11 +134,17 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// device's.
 const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
+/// How many lists are read at a time, at most. They take longer than what devices ask for, which has the other
+/// connections.
+const MOST_LISTS: usize = 3;
+
 /// The ledger's database. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Database {
     access: Access,
     has_written: Arc<AtomicBool>,
+    /// Places of lists, which are fewer than the connections.
+    lists: Arc<Semaphore>,
 }
 
 #[derive(Clone)]
@@ -216,10 +223,6 @@ impl Database {
         Ok(database)
     }
 
-    fn of(access: Access) -> Self {
-        Self { access, has_written: Arc::default() }
-    }
-
     /// Whether this process has begun to write to it.
     pub(crate) fn has_written(&self) -> bool {
         self.has_written.load(Ordering::Relaxed)
@@ -238,12 +241,12 @@ impl Database {
     }
 
     async fn connect(location: &Location, connections: u32) -> Result<Self> {
-        match location {
+        let access = match location {
             Location::File(path) if path.exists() => {
                 check_file(path)?;
-                Ok(Self::of(Access::Sqlite(Sqlite::connect(path, connections).await?)))
+                Access::Sqlite(Sqlite::connect(path, connections).await?)
             }
-            Location::File(_) => Err(Failure::NotInitialized),
+            Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => {
                 let options = PgPoolOptions::new()
                     .max_connections(connections)
@@ -259,9 +262,11 @@ impl Database {
                             Ok(true)
                         })
                     });
-                Ok(Self::of(Access::Postgres(options.connect(url).await?)))
+                Access::Postgres(options.connect(url).await?)
             }
-        }
+        };
+        let lists = (connections as usize / 2).clamp(1, MOST_LISTS);
+        Ok(Self { access, has_written: Arc::default(), lists: Arc::new(Semaphore::new(lists)) })
     }
 
     /// Waits for what is under way and lets the database go.
@@ -351,6 +356,12 @@ impl Database {
         let mut tx = self.write().await.unwrap();
         query(sql).execute(&mut tx).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// Begins to read a list. It waits until there is a place for one.
+    pub(crate) async fn read_list(&self) -> Result<Tx> {
+        let place = self.lists.clone().acquire_owned().await.expect("nobody closes it");
+        Ok(self.read().await?.in_place(place))
     }
 
     /// Begins to read. Everything that is read is of one moment.

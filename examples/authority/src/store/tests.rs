@@ -5,6 +5,8 @@ mod counters;
 mod filtered;
 mod group;
 
+use std::task::Poll;
+
 use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
     authority::{
@@ -529,12 +531,8 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
     for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {
         let (mut pages, mut listed, mut damaged) = (seats_of(license, 0), 0, Vec::new());
         let mut last = (Timestamp::from_unix_seconds(0), 0);
-        loop {
-            let page = pages.next(&mut tx).await.unwrap();
-            if page.is_empty() {
-                break;
-            }
-            for row in page {
+        while !pages.is_over() {
+            for row in pages.next(&mut tx).await.unwrap() {
                 listed += 1;
                 match row {
                     Ok(seat) => {
@@ -577,4 +575,16 @@ fn what_passes_by_itself_is_busy() {
     let syntax = rusqlite::Connection::open_in_memory().unwrap().execute("SELEC", []).unwrap_err();
     assert!(!Failure::from(syntax).is_busy());
     assert!(!Failure::from(Error::NoRow).is_busy());
+}
+
+/// Without places of their own, the second list would have the last connection, and the reader would wait for ever.
+#[tokio::test]
+async fn lists_leave_connections_to_the_others() {
+    let (_folder, database) = empty().await;
+    let first = database.read_list().await.unwrap();
+    let mut second = std::pin::pin!(database.read_list());
+    assert!(std::future::poll_fn(|context| Poll::Ready(second.as_mut().poll(context).is_pending())).await);
+    drop(database.read().await.unwrap());
+    drop(first);
+    drop(second.await.unwrap());
 }

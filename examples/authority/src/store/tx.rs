@@ -9,6 +9,7 @@ use nodelock::{
     },
 };
 use sqlx::{Postgres, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Engine,
@@ -36,6 +37,8 @@ pub(crate) struct Tx {
     /// Seats that were read or written, with the tags that they are found by.
     seats: BTreeMap<SeatName, (Counted, Vec<i64>)>,
     pub(super) counters: Counters,
+    /// Of a list.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) enum Inner {
@@ -49,7 +52,13 @@ pub(super) enum Inner {
 impl Tx {
     pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
         let (licenses, keys, seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { inner, engine, locks, product: None, licenses, keys, seats, counters: Counters::default() }
+        let counters = Counters::default();
+        Self { inner, engine, locks, product: None, licenses, keys, seats, counters, _place: None }
+    }
+
+    /// The same with a place that it keeps until it ends.
+    pub(super) fn in_place(self, place: OwnedSemaphorePermit) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// The same for one product alone: from here on decisions find nothing that belongs to another one.

@@ -95,8 +95,8 @@ pub(super) struct Factor {
 }
 
 impl Factor {
-    fn of(account: &str, factor: SecondFactor) -> Self {
-        let SecondFactor { secret, link, recovery } = factor;
+    fn of(account: &str, factor: &SecondFactor) -> Self {
+        let SecondFactor { secret, link, recovery } = factor.clone();
         Self { account: account.to_owned(), secret, link, recovery_codes: recovery }
     }
 }
@@ -116,8 +116,10 @@ pub(super) async fn new_account(posted: Posted<NewAccount>) -> Result<JsonText, 
         let password = Zeroizing::new(new.password);
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
         let (database, vault) = (service.database(), service.vault());
-        let factor = service::new_account(database, vault, &name, role, password, occasion).await?;
-        Ok(Factor::of(&name, factor))
+        let hand_over = |factor: &SecondFactor| call.keep_along(&Factor::of(&name, factor));
+        let new = (name.as_str(), role, password);
+        let factor = service::new_account(database, vault, new, hand_over, occasion).await?;
+        Ok(Factor::of(&name, &factor))
     })
     .await
 }
@@ -246,7 +248,9 @@ pub(super) async fn new_second_factor(
         let name = account_name(&name)?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
         let (database, vault) = (service.database(), service.vault());
-        Ok(Factor::of(&name, service::new_second_factor(database, vault, &name, occasion).await?))
+        let hand_over = |factor: &SecondFactor| call.keep_along(&Factor::of(&name, factor));
+        let factor = service::new_second_factor(database, vault, &name, hand_over, occasion).await?;
+        Ok(Factor::of(&name, &factor))
     })
     .await
 }

@@ -181,8 +181,10 @@ fn end(text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
 
 async fn made(call: &Call, new: NewCredential) -> Result<NewSecret, Problem> {
     let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-    let (id, secret) = service::new_credential(database, new, occasion).await?;
-    Ok(NewSecret { id, secret: secret.to_string() })
+    let answer = |id: &str, secret: &str| NewSecret { id: id.to_owned(), secret: secret.to_owned() };
+    let hand_over = |id: &str, secret: &str| call.keep_along(&answer(id, secret));
+    let (id, secret) = service::new_credential(database, new, hand_over, occasion).await?;
+    Ok(answer(&id, &secret))
 }
 
 /// Make a token for a program

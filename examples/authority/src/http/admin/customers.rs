@@ -53,7 +53,7 @@ pub(super) fn customer_id(text: &str) -> Result<CustomerId, Problem> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Customers {
     customers: Vec<CustomerBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 
@@ -187,7 +187,9 @@ pub(super) async fn edit_customer(
         let (id, based_on) = (customer_id(&id)?, etag::based_on(&headers)?);
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let change = |details: &mut CustomerDetails| noted.change(details);
-        let customer = service::edit_customer(database, id, change, Some(based_on), occasion).await?;
+        let hand_over = |customer: &Customer| call.keep_along(&CustomerBody::from(customer));
+        let change = (change, Some(based_on));
+        let customer = service::edit_customer(database, id, change, hand_over, occasion).await?;
         Ok(CustomerBody::from(&customer))
     })
     .await

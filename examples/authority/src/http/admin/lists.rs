@@ -3,6 +3,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::super::problem::{Problem, json_text};
@@ -46,8 +47,15 @@ impl<S: Sync> FromRequestParts<S> for Filtered {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let filter = members(parts).find(|(name, _)| *name == "filter");
-        Ok(Self { filter: filter.map(|(_, value)| decoded(value)).transpose()? })
+        let members = parts.uri.query().unwrap_or_default().split('&');
+        let mut said = members.filter(|member| member.split('=').next() == Some("filter"));
+        let filter = match (said.next().map(|member| member.split_once('=')), said.next()) {
+            (None, _) => None,
+            (Some(Some((_, value))), None) => Some(decoded(value)?),
+            // Whoever filters must not be shown what does not pass.
+            _ => return Err(Problem::malformed("`filter` is said once, with a value")),
+        };
+        Ok(Self { filter })
     }
 }
 
@@ -116,7 +124,20 @@ impl<T: Serialize> Cursor<T> {
 impl<T: DeserializeOwned> Cursor<T> {
     fn read(text: &str) -> Result<Self, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|_| wrong())
+        let place: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+        if has_nul(&place) {
+            return Err(wrong());
+        }
+        serde_json::from_value(place).map(Self).map_err(|_| wrong())
+    }
+}
+
+/// Whether a text in it has a letter that PostgreSQL knows no texts with.
+fn has_nul(place: &Value) -> bool {
+    match place {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(parts) => parts.iter().any(has_nul),
+        _ => false,
     }
 }
 

@@ -58,6 +58,10 @@ impl FromRequestParts<Arc<Server>> for Caller {
         let peer = Peer::from_request_parts(parts, server).await?;
         let secret = bearer::token(&parts.headers).ok_or(Failure::Unauthenticated)?;
         let occasion = server.service.authenticate(&secret, peer.0, SystemTime::now().into()).await?;
+        // PostgreSQL knows no texts with that letter.
+        if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
+            return Err(Problem::malformed("an address has no NUL"));
+        }
         Ok(Self { occasion, secret })
     }
 }

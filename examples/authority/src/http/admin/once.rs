@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
 };
 use nodelock::authority::{Reply, decision::Ruling};
@@ -68,9 +68,9 @@ impl<T> FromRequest<Arc<Server>> for Posted<T> {
         let caller = Caller::from_request_parts(&mut parts, server).await?;
         let key = key(&parts.headers)?.to_owned();
         let bytes = body::read(body, body::TooLarge::Cut).await?;
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let address = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let version = parts.headers.get(header::IF_MATCH).map_or(&b""[..], |value| value.as_bytes());
-        let said = [method.as_bytes(), path.as_bytes(), version, &bytes[..]];
+        let said = [parts.method.as_str().as_bytes(), address.as_bytes(), version, &bytes[..]];
         let once = Arc::new(Once::new(&caller.secret, &key, &said)?);
         let goes_along = Arc::default();
         let is_there = !bytes.is_empty() || parts.headers.contains_key(header::CONTENT_TYPE);
@@ -182,9 +182,9 @@ where
             }
             // What that one did may stand in the way of this one.
             Err(problem) => {
-                let is_conflict =
-                    matches!(problem.status(), StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED);
-                let before = match is_conflict {
+                let stands_in_the_way =
+                    [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::NOT_FOUND];
+                let before = match stands_in_the_way.contains(&problem.status()) {
                     true => service.answered_meanwhile(&call.once, occasion).await?,
                     false => service.answered(&call.once, occasion).await?,
                 };

@@ -75,7 +75,7 @@ fn choice(id: &str, of: &OfSeller) -> Result<OrderChoice, Problem> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Orders {
     orders: Vec<OrderBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 

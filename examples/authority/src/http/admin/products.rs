@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Product, ProductId, Said, SaidTerms, Who, rights::Act},
-    failure::Failure,
+    failure::{Failure, Result as Done},
     service::{self, Change, ProductEdit},
 };
 
@@ -44,12 +44,12 @@ pub(super) struct ProductBody {
     keeps_keys: bool,
 }
 
-fn terms(of: &Said) -> Result<Value, Problem> {
-    Ok(serde_json::to_value(of).map_err(Failure::from)?)
+fn terms(of: &Said) -> Done<Value> {
+    Ok(serde_json::to_value(of)?)
 }
 
 impl ProductBody {
-    fn of(product: &Product) -> Result<Self, Problem> {
+    fn of(product: &Product) -> Done<Self> {
         Ok(Self {
             id: product.id.to_string(),
             name: product.name.clone(),
@@ -91,7 +91,7 @@ pub(super) async fn products(State(server): Shared, caller: Caller) -> Result<Js
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let mut products = service::products(server.service.database()).await?;
     products.retain(|product| is_for(&caller, product));
-    Ok(JsonAnswer(Products { products: products.iter().map(ProductBody::of).collect::<Result<_, _>>()? }))
+    Ok(JsonAnswer(Products { products: products.iter().map(ProductBody::of).collect::<Done<_>>()? }))
 }
 
 /// One product
@@ -180,8 +180,10 @@ pub(super) async fn edit_product(
         let said = asked.terms.said()?;
         let terms = Some(Change { said: &said, unsaid: &asked.unset });
         let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys };
-        let product = service::edit_product(database, Some(&id), &edit, Some(based_on), occasion).await?;
-        ProductBody::of(&product)
+        let edit = (&edit, Some(based_on));
+        let hand_over = |product: &Product| call.keep_along(&ProductBody::of(product)?);
+        let product = service::edit_product(database, Some(&id), edit, hand_over, occasion).await?;
+        Ok(ProductBody::of(&product)?)
     })
     .await
 }
@@ -219,7 +221,8 @@ pub(super) async fn edit_policies(posted: Posted<ChangedSaid>) -> Result<JsonTex
     once(posted, Act::Products, |call, asked: ChangedSaid| async move {
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
-        let policies = service::edit_policies(database, &change, &call.caller.occasion).await?;
+        let hand_over = |policies: &Said| call.keep_along(&Policies { terms: terms(policies)? });
+        let policies = service::edit_policies(database, &change, hand_over, &call.caller.occasion).await?;
         Ok(Policies { terms: terms(&policies)? })
     })
     .await

@@ -76,7 +76,7 @@ impl From<&SeatRow> for SeatBody {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Seats {
     seats: Vec<SeatBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 

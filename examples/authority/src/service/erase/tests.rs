@@ -181,7 +181,10 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     assert_eq!(erase_customer(database, one, &vendor()).await.unwrap().licenses, 0);
     assert!(matches!(give(one, false).await, Err(Failure::Erased(_))));
     let rename = |details: &mut CustomerDetails| details.name = NAME.into();
-    assert!(matches!(edit_customer(database, one, rename, None, &vendor()).await, Err(Failure::Erased(_))));
+    assert!(matches!(
+        edit_customer(database, one, (rename, None), |_| Ok(()), &vendor()).await,
+        Err(Failure::Erased(_))
+    ));
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
     let buyer = Buyer { order: None, customer: Some(one) };

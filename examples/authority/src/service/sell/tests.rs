@@ -22,7 +22,7 @@ fn bearer(who: Who) -> Occasion {
 async fn reseller(authority: &Authority, name: &str) -> Occasion {
     let password = Zeroizing::new("correct horse battery".to_owned());
     let database = authority.service.database();
-    new_account(database, authority.service.vault(), name, Role::Reseller, password, &vendor())
+    new_account(database, authority.service.vault(), (name, Role::Reseller, password), |_| Ok(()), &vendor())
         .await
         .unwrap();
     bearer(Who::Account { name: name.into(), role: Role::Reseller })

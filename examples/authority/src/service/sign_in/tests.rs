@@ -25,7 +25,7 @@ const PASSWORD: &str = "correct horse battery";
 async fn account(authority: &Authority, name: &str, role: Role) -> Vec<String> {
     let password = Zeroizing::new(PASSWORD.to_owned());
     let (database, vault) = (authority.service.database(), authority.service.vault());
-    new_account(database, vault, name, role, password, &vendor()).await.unwrap().recovery
+    new_account(database, vault, (name, role, password), |_| Ok(()), &vendor()).await.unwrap().recovery
 }
 
 async fn secret_of(authority: &Authority, name: &str) -> String {
@@ -59,7 +59,8 @@ async fn token(authority: &Authority, scopes: &[Scope], product: Option<&str>) -
         product: product.map(ProductId::of_name),
         expires: None,
     };
-    let (id, text) = new_credential(authority.service.database(), new, &vendor()).await.unwrap();
+    let (id, text) =
+        new_credential(authority.service.database(), new, |_, _| Ok(()), &vendor()).await.unwrap();
     (id, authority.service.authenticate(&text, address(2), now()).await.unwrap())
 }
 
@@ -196,7 +197,7 @@ async fn a_session_ends_when_idle_when_it_is_old_and_when_its_account_changes() 
     service.sign_out(&token, &occasion).await.unwrap();
     assert!(!is_valid(&token, plus(at, 60)).await);
     let token = sign_in(plus(at, 120)).await;
-    new_second_factor(database, service.vault(), "jane", &vendor()).await.unwrap();
+    new_second_factor(database, service.vault(), "jane", |_| Ok(()), &vendor()).await.unwrap();
     assert!(!is_valid(&token, plus(at, 120)).await);
 }
 
@@ -207,7 +208,7 @@ async fn a_second_factor_is_of_no_use_without_the_vault_or_in_another_account() 
     account(&authority, "john", Role::Owner).await;
     let (database, at) = (authority.service.database(), now());
     let password = || Zeroizing::new(PASSWORD.to_owned());
-    let refused = new_account(database, None, "joe", Role::Owner, password(), &vendor()).await;
+    let refused = new_account(database, None, ("joe", Role::Owner, password()), |_| Ok(()), &vendor()).await;
     assert_eq!(refused.err().unwrap().name(), "no-vault");
     // A copy of the ledger has no key that opens it; a code of an empty secret is none either.
     let elsewhere = authority.restarted(true).await;
@@ -237,7 +238,7 @@ async fn a_token_is_nobodys_once_it_is_revoked_or_over_and_guesses_are_counted_a
         product: None,
         expires: Some(plus(now(), 1000)),
     };
-    let (id, text) = new_credential(database, new, &vendor()).await.unwrap();
+    let (id, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
     assert!(text.starts_with("nlt_"));
     let is_valid = async |at| service.authenticate(&text, address(1), at).await.is_ok();
     assert!(is_valid(now()).await);
@@ -269,7 +270,7 @@ async fn when_a_token_was_used_last_is_noted_once_a_minute_at_most() {
         product: None,
         expires: None,
     };
-    let (_, text) = new_credential(database, new(), &vendor()).await.unwrap();
+    let (_, text) = new_credential(database, new(), |_, _| Ok(()), &vendor()).await.unwrap();
     let start = now();
     let mut noted = Vec::new();
     for seconds in [0, 30, 59, 60, 61] {
@@ -419,7 +420,7 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     let (service, database) = (&authority.service, authority.service.database());
     let license = sold_by(&authority, &vendor()).await.unwrap();
     let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires: None };
-    let (_, text) = new_credential(database, new, &vendor()).await.unwrap();
+    let (_, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
     assert!(text.starts_with("nld_"));
     let machine = service.authenticate(&text, address(1), now()).await.unwrap();
     let activate = async |request: Vec<u8>| {

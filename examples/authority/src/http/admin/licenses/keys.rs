@@ -157,8 +157,10 @@ pub(in super::super) async fn revoke_key(
     once(posted, Act::Rekey, |call, _: Nothing| async move {
         let id = license_id(&id)?;
         let database = call.server.service.database();
-        let key_hint = service::revoke_key(database, id, &hint, &call.caller.occasion).await?;
-        Ok(RevokedKey { id: id.to_string(), key_hint })
+        let answer = |hint: &str| RevokedKey { id: id.to_string(), key_hint: hint.to_owned() };
+        let hand_over = |hint: &str| call.keep_along(&answer(hint));
+        let hint = service::revoke_key(database, id, &hint, hand_over, &call.caller.occasion).await?;
+        Ok(answer(&hint))
     })
     .await
 }

@@ -163,7 +163,7 @@ pub(super) fn license_id(text: &str) -> Result<LicenseId, Problem> {
 #[derive(Serialize, ToSchema)]
 pub(in super::super) struct Licenses {
     licenses: Vec<LicenseBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 
