@@ -3484,7 +3484,9 @@ size_t nodelock_decision_change_count(const nodelock_decision *decision);
  * Later versions of the library add kinds. A decision with one that you do not know is not stored whole, so let the
  * transaction fail and send nothing. Of those here, NODELOCK_CHANGE_DESCRIPTION alone may be passed over.
  */
-NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *decision, size_t index);
+NODELOCK_API
+uint32_t nodelock_decision_change_kind(const nodelock_decision *decision,
+                                       size_t index);
 
 /**
  * What a change is stored under, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.

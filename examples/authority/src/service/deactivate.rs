@@ -49,11 +49,12 @@ impl Service {
     /// Releases every seat of a license that is taken, and forgets what was refused of it. Returns what became of each.
     /// `notice` is for the customer.
     ///
-    /// Up to 200 seats are released in one transaction, and no more than were taken when it began: a seat that is granted
-    /// meanwhile stays. The same once more goes on with what a call that broke off left, and returns what that released,
-    /// too. `hand_over` is told what it comes to, in the last transaction.
+    /// Up to 200 seats are released in one transaction, and no more than were taken when it began: a seat that is
+    /// granted meanwhile stays. The same once more goes on with what a call that broke off left, and returns what that
+    /// released, too. `hand_over` is told what it comes to, in the last transaction.
     ///
-    /// Fails as `hand_over` does, with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is taken.
+    /// Fails as `hand_over` does, with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is
+    /// taken.
     pub(crate) async fn deactivate(
         &self,
         license: LicenseId,
