@@ -13,8 +13,8 @@ const SIGNATURE: usize = 64;
 
 impl Issuer {
     /// Signs a statement of the authority about its own records: `examples/authority` seals its audit so. The result is
-    /// the id of the key [8], the signature [64] and the issuer's certificate, which is empty for a root. The statement
-    /// is not in it.
+    /// the id of the key (8 bytes), the signature (64) and the issuer's certificate, which is empty for a root. The
+    /// statement is not in it.
     ///
     /// Fails with [`ErrorKind::CertificateExpired`] when this issuer must not sign at `now`.
     ///
