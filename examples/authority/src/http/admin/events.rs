@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
-    description::Refusals,
+    description::{ReadRefusals, Refusals},
     lists::{Cursor, Paged},
 };
 use crate::{
@@ -92,7 +92,7 @@ pub(super) struct Events {
     path = "/v1/admin/events",
     operation_id = "events",
     params(OfLicense, Paged),
-    responses((status = 200, description = "A page.", body = Events), Refusals),
+    responses((status = 200, description = "A page.", body = Events), ReadRefusals, Refusals),
 )]
 pub(super) async fn events(
     State(server): Shared,

@@ -17,7 +17,7 @@ use super::{
         problem::{Details, Problem},
     },
     Caller,
-    description::{ActRefusals, Refusals},
+    description::{ActRefusals, ReadRefusals, Refusals},
     events::Event,
     lists::{Cursor, Paged},
     once::{Call, JsonText, Nothing, Posted, once},
@@ -314,6 +314,7 @@ pub(super) struct Deliveries {
             body = Details,
             content_type = "application/problem+json",
         ),
+        ReadRefusals,
         Refusals,
     ),
 )]
