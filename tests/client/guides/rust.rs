@@ -1,14 +1,19 @@
 use std::time::Duration;
 
-use nodelock::{Authority, Client, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict};
+use nodelock::{
+    Authority, Client, ClientBuilder, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict,
+};
 
 /// `root` is your public key and `authority` your server's address: constants of your application.
 pub fn client(root: &str, authority: &str) -> Result<Client> {
-    Client::builder("Example Editor", Roots::new([root.parse()?]))
-        .application_version(env!("CARGO_PKG_VERSION"))
-        .replace_request(true) // whoever types another license key means that one
-        .authority(Authority::new(authority, HttpOptions::default().build()?))
-        .build()
+    let authority = Authority::new(authority, HttpOptions::default().build()?);
+    settings(Client::builder("Example Editor", Roots::new([root.parse()?])).authority(authority)).build()
+}
+
+/// What your application sets, and its tests on the builder that `TestAuthority::client` gives them. Whoever types
+/// another license key means that one.
+pub fn settings(builder: ClientBuilder) -> ClientBuilder {
+    builder.application_version(env!("CARGO_PKG_VERSION")).replace_request(true)
 }
 
 /// At each start, and once a day in an application that runs for days. Returns what to tell the user if it may not run.
