@@ -1,48 +1,19 @@
 //! `GET /v1/admin/events`
 
-use axum::{
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-};
-use nodelock::LicenseId;
+use axum::extract::State;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
     description::{ReadRefusals, Refusals},
-    lists::{Cursor, Paged},
+    lists::{Cursor, OfLicense, Paged},
 };
 use crate::{
     domain::{EventRow, rights::Act},
     service,
 };
-
-/// Of which license.
-#[derive(Default, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct OfLicense {
-    /// The id of the only license that is of interest.
-    license: Option<String>,
-}
-
-impl OfLicense {
-    fn id(&self) -> Result<Option<LicenseId>, Problem> {
-        let id = self.license.as_deref().map(str::parse).transpose();
-        id.map_err(|_| Problem::malformed("`license` is no id of a license"))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for OfLicense {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let mut members = parts.uri.query().unwrap_or_default().split('&');
-        let license = members.find_map(|member| member.strip_prefix("license="));
-        Ok(Self { license: license.map(str::to_owned) })
-    }
-}
 
 /// Something that happened to a license.
 #[derive(Serialize, ToSchema)]

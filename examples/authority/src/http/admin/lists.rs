@@ -2,6 +2,7 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nodelock::LicenseId;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -187,5 +188,29 @@ impl<S: Sync> FromRequestParts<S> for OfSeller {
             }
         }
         Ok(of)
+    }
+}
+
+/// Of which license.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfLicense {
+    /// The id of the only license that is of interest.
+    license: Option<String>,
+}
+
+impl OfLicense {
+    pub(super) fn id(&self) -> Result<Option<LicenseId>, Problem> {
+        let id = self.license.as_deref().map(str::parse).transpose();
+        id.map_err(|_| Problem::malformed("`license` is no id of a license"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfLicense {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let license = members(parts).find(|(name, _)| *name == "license");
+        Ok(Self { license: license.map(|(_, value)| value.to_owned()) })
     }
 }

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::{FromRequestParts, State},
-    http::request::Parts,
-};
-use nodelock::{LicenseId, Timestamp};
+use axum::extract::State;
+use nodelock::Timestamp;
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
     description::{ReadRefusals, Refusals},
-    lists::{Cursor, Paged, members},
+    lists::{Cursor, OfLicense, Paged},
 };
 use crate::{
     domain::{RefusalCursor, RefusalRow, Refused, rights::Act},
@@ -71,30 +68,6 @@ impl From<RefusalRow> for RefusalBody {
             actor: row.actor,
             peer: row.peer,
         }
-    }
-}
-
-/// Of which license.
-#[derive(Default, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct OfLicense {
-    /// The id of the only license that is of interest.
-    license: Option<String>,
-}
-
-impl OfLicense {
-    fn id(&self) -> Result<Option<LicenseId>, Problem> {
-        let id = self.license.as_deref().map(str::parse).transpose();
-        id.map_err(|_| Problem::malformed("`license` is no id of a license"))
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for OfLicense {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let license = members(parts).find(|(name, _)| *name == "license");
-        Ok(Self { license: license.map(|(_, value)| value.to_owned()) })
     }
 }
 
