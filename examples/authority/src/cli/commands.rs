@@ -20,6 +20,7 @@ use super::{
     },
     bulk, customers, events,
     licenses::Desk,
+    mail,
     output::{self, Listing, Report},
     people, products, refusals, seats, webhooks,
 };
@@ -219,6 +220,7 @@ async fn execute(
         Command::Webhook(command) => {
             webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
+        Command::Mail(command) => mail::run(command, database, occasion, installation.json).await,
         Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
         Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
