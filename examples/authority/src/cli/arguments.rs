@@ -18,7 +18,7 @@ pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
-    product::{EditedTerms, PolicyCommand, ProductCommand},
+    product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     terms::SaidTerms,
 };
 use crate::{
@@ -165,6 +165,13 @@ pub(crate) enum Command {
         seat: SeatArguments,
         #[command(flatten)]
         out: Out,
+    },
+    /// Let the trial of a seat's machine last longer, for whoever uses it there; it hears of that when it checks in
+    ExtendTrial {
+        #[command(flatten)]
+        seat: SeatArguments,
+        #[command(flatten)]
+        by: ExtendBy,
     },
     /// Return a held seat to the pool
     Return {

@@ -167,6 +167,22 @@ async fn execute(
             })
             .await
         }
+        Command::ExtendTrial { seat, by } => {
+            // So many days from now on, or as many later than its end as that is.
+            let until = match (by.days, by.until) {
+                (_, Some(until)) => until,
+                (days, None) => occasion.time.plus_days(days.unwrap_or_default()),
+            };
+            at_work(service().await?, async |service| {
+                let seat = service.extend_trial(choice(seat), until, occasion).await?;
+                let words = format!(
+                    "Extended: the trial of the machine of seat {} ends at {until}. It hears of that when it checks in.",
+                    seat.handle()
+                );
+                Ok(Report::new(words, json!({ "handle": seat.handle().to_string(), "until": until.to_string() })))
+            })
+            .await
+        }
         Command::Return { seat } => {
             at_work(service().await?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();

@@ -75,7 +75,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 58] = [
+    const COMMANDS: [(&str, Option<Act>); 59] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -96,6 +96,7 @@ mod tests {
         ("deployment-key list", Some(Act::Tokens)),
         ("deployment-key new", Some(Act::Tokens)),
         ("deployment-key revoke", Some(Act::Tokens)),
+        ("extend-trial", Some(Act::Extend)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license edit", Some(Act::Edit)),

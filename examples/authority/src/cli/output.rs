@@ -251,6 +251,7 @@ pub(crate) fn product(product: &Product) -> Value {
         "created": product.created.to_string(),
         "revision": product.revision,
         "keeps_keys": product.keeps_keys,
+        "trial_license": product.trial_license.map(|id| id.to_string()),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::{EditedTerms, PolicyCommand, ProductCommand},
+    arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     output::{self, Listing, Report},
 };
 use crate::{
@@ -49,13 +49,19 @@ pub(crate) async fn run(
             let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
             Ok(Report::new(words, output::product(&product)))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, edited } => {
+        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited } => {
             let mut based_on = *if_version;
             let mut product = None;
             if let Some(keeps) = keeps_keys {
                 let edited =
                     service::set_keeps_keys(database, id.as_ref(), *keeps, based_on, occasion).await?;
                 // What follows is based on that.
+                based_on = based_on.map(|_| edited.revision);
+                product = Some(edited);
+            }
+            if let Some(TrialLicense(license)) = trial_license {
+                let edited =
+                    service::set_trial_license(database, id.as_ref(), *license, based_on, occasion).await?;
                 based_on = based_on.map(|_| edited.revision);
                 product = Some(edited);
             }

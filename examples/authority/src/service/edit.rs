@@ -64,7 +64,8 @@ pub(crate) async fn edit(
     changed(database, id, "license-edited", change, changing, &permit).await
 }
 
-/// Moves the end of a license, and never to an earlier time.
+/// Moves the end of a license, and never to an earlier time. A trial without an end of its own gets so many days more on
+/// each machine.
 ///
 /// Fails as [`edit`] does, and with `ErrorKind::InvalidInput` for a license without an end and for an end that is no
 /// later.
@@ -78,6 +79,12 @@ pub(crate) async fn extend(
     let permit = permit(database, occasion, Act::Extend, On::License(id)).await?;
     let change = |terms: &LicenseTerms| {
         let refused = |text: String| Failure::rule(ErrorKind::InvalidInput, text);
+        if let (None, Some(trial), Extension::Days(days)) = (terms.expires, terms.trial_days, extension) {
+            let trial_days = Some(trial.saturating_add(days));
+            let mut terms = terms.clone();
+            terms.trial_days = trial_days;
+            return Ok(terms);
+        }
         let end = terms.expires.ok_or_else(|| refused(format!("license {id} has no end to move")))?;
         let later = match extension {
             Extension::Days(days) => end.max(occasion.time).plus_days(days),

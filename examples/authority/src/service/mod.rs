@@ -40,6 +40,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trials;
 mod unrelease;
 mod verify;
 
@@ -73,6 +74,7 @@ pub(crate) use self::{
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
+    trials::set_trial_license,
     verify::{UNSEEN, Verified, verify},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};

@@ -23,7 +23,7 @@ pub(crate) async fn products(database: &Database) -> Result<Vec<Product>> {
     products_of(&mut database.read().await?).await
 }
 
-async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
+pub(super) async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
     let products = store::products(tx).await?;
     if products.is_empty() { Err(Failure::NotInitialized) } else { Ok(products) }
 }
@@ -36,7 +36,7 @@ pub(crate) async fn product(database: &Database, named: Option<&ProductId>) -> R
     choose(products(database).await?, named)
 }
 
-fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
+pub(super) fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
     match named {
         Some(id) => {
             let found = products.into_iter().find(|product| product.id == *id);
@@ -92,6 +92,7 @@ pub(crate) async fn new_product(
         created: occasion.time,
         revision: 1,
         keeps_keys: true,
+        trial_license: None,
         is_first: false,
     };
     let mut tx = database.write().await?;

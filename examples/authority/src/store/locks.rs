@@ -16,7 +16,7 @@ use nodelock::{
     code::Handle,
 };
 
-use super::Tx;
+use super::{Tx, ledger::trial_tags_of};
 
 /// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
 const HISTORY: i64 = 0x6869_7374_6f72_7921;
@@ -38,6 +38,8 @@ impl Locks {
                 Change::Insert { seat, .. } => {
                     locks.seat(seat);
                     locks.names.extend([of_handle(seat.handle()), of_device(seat.device_key())]);
+                    // Two licenses of a product may be asked for a trial of one machine.
+                    locks.names.extend(trial_tags_of(seat).into_iter().map(of_tag));
                 }
                 Change::Update(seat) => locks.seat(seat),
                 Change::Keep(evidence) | Change::Forget(evidence) => {
@@ -103,6 +105,11 @@ fn list<T: ToString>(of: &BTreeSet<T>) -> Option<String> {
 /// Handles have 30 bits.
 fn of_handle(handle: Handle) -> i64 {
     handle.get().into()
+}
+
+/// Tags have 32 bits. Two products that share a lock only wait for each other.
+fn of_tag(tag: i64) -> i64 {
+    tag | 1 << 40
 }
 
 /// Negative, so that it is no handle's. Two devices that share a lock only wait for each other.

@@ -50,7 +50,10 @@ pub(crate) use self::{
     licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},
-    products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
+    products::{
+        insert_product, insert_vendor, policies, products, set_policies, set_template, set_trial_license,
+        trial_license_of,
+    },
     sales::{
         OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
         set_order_void,

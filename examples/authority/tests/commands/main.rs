@@ -16,6 +16,7 @@ mod schema;
 mod set_up;
 mod several_products;
 mod terms;
+mod trials;
 mod vendor;
 mod verify;
 

@@ -1,6 +1,6 @@
 //! What is known by now: what was looked up, as this decision has changed it. What is missing is asked for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Stop, Work, refuse};
 use crate::{
@@ -95,6 +95,34 @@ impl Work<'_> {
         self.need([Query::SeatOfMachine(machine)])?;
         let names = self.records.seat_of_machine(machine).unwrap_or_default();
         Ok(names.iter().filter_map(|name| self.seat(*name)).find(|seat| seat.state.is_taken()).cloned())
+    }
+
+    /// The trial seats that a machine has or had, of any license of the product: by its hardware, and by the device as
+    /// far as that holds some.
+    pub(in crate::authority::decision) fn trials_of(
+        &self,
+        device: &PublicKey,
+        fingerprint: &Fingerprint,
+        terms: &LicenseTerms,
+    ) -> Result<Vec<Seat>, Stop> {
+        let tags: Vec<Tag> = fingerprint.hardware().collect();
+        self.need(tags.iter().map(|tag| Query::TrialsWithTag(terms.id, *tag)))?;
+        let named = tags.iter().filter_map(|tag| self.records.trials_with_tag(terms.id, *tag)).flatten();
+        let names: BTreeSet<SeatName> = named.copied().collect();
+        let mut own = self.taken_seats_of(device)?;
+        if mutated!(TrialOfAnyMachine) {
+            own.extend(self.seats_by_end(terms.id, Timestamp::MAX, 1)?);
+        }
+        own.retain(Seat::is_trial);
+        let is_of_machine = |seat: &&Seat| {
+            seat.is_trial_of(fingerprint, terms)
+                && (seat.state.is_taken() || !mutated!(TrialEndsWithItsSeat))
+                && (seat.device_key == *device || !mutated!(TrialOfTheDevice))
+        };
+        let others = names.into_iter().filter_map(|name| self.seat(name)).filter(is_of_machine).cloned();
+        let mut trials: BTreeMap<SeatName, Seat> = others.map(|seat| (seat.name(), seat)).collect();
+        trials.extend(own.into_iter().map(|seat| (seat.name(), seat)));
+        Ok(trials.into_values().collect())
     }
 
     /// The seats of a license that end until then and are taken, as this decision has left them.

@@ -48,6 +48,9 @@ pub(crate) struct SaidTerms {
     /// How many days it is valid, from its sale on
     #[arg(long, value_name = "N|none", conflicts_with = "expires")]
     expires_days: Option<Limit>,
+    /// How many days a machine may use it, from its first activation of any trial of the product on
+    #[arg(long, value_name = "N|none")]
+    trial_days: Option<Limit>,
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none")]
     lease_days: Option<Limit>,
@@ -107,6 +110,7 @@ impl SaidTerms {
             edition = String::clone,
             features = |features: &Vec<FeatureArgument>| features.iter().map(|of| of.0.clone()).collect(),
             expires = |end: &End| end.0,
+            trial_days = |limit: &Limit| limit.0,
             lease_days = |limit: &Limit| limit.0,
             margin_days = |limit: &Limit| limit.0,
             reinstalls = |limit: &Limit| limit.0,
