@@ -1073,10 +1073,11 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         nodelock_error **error);
 
 /**
- * Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+ * Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system` and
  * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
  * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
- * such a name (nodelock_details_add()) stands.
+ * such a name (nodelock_details_add()) stands in its request; check-ins say what the system says all the same, so that
+ * hides nothing.
  *
  * NODELOCK_UNSUPPORTED: without feature `description`.
  */
@@ -2740,6 +2741,13 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_ALLOWANCES 11
 
 /**
+ * What the device of a seat says of its machine now, for people: `[["computer", "desk"]]`, in place of what it said
+ * before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it, and it may be
+ * passed over.
+ */
+#define NODELOCK_CHANGE_DESCRIPTION 12
+
+/**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
  * not. Belongs to the caller; may be read from any number of threads.
  */
@@ -3025,7 +3033,7 @@ NODELOCK_API const char *nodelock_activation_license_key(const nodelock_activati
 NODELOCK_API const char *nodelock_activation_application(const nodelock_activation *activation);
 
 /**
- * How many entries the application's metadata has.
+ * How many entries the application's metadata and the device's description have together.
  */
 NODELOCK_API size_t nodelock_activation_metadata_count(const nodelock_activation *activation);
 
@@ -3519,8 +3527,13 @@ size_t nodelock_decision_change_count(const nodelock_decision *decision);
 
 /**
  * What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+ *
+ * Later versions of the library add kinds. A decision with one that you do not know is not stored whole, so let the
+ * transaction fail and send nothing. Of those here, NODELOCK_CHANGE_DESCRIPTION alone may be passed over.
  */
-NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *decision, size_t index);
+NODELOCK_API
+uint32_t nodelock_decision_change_kind(const nodelock_decision *decision,
+                                       size_t index);
 
 /**
  * What a change is stored under, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.

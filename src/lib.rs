@@ -83,7 +83,7 @@
 //! | `online` | `transport` by reqwest, with rustls and the system's certificates |
 //! | `socks` | proxies that speak SOCKS, for `online` |
 //! | `qr` | QR codes as SVG, for terminals and as modules |
-//! | `description` | the computer's name and system in requests, where the host asks for it |
+//! | `description` | the computer's name and system in requests and check-ins, where the host asks for it |
 //! | `tokio` | the online calls as futures |
 //! | `authority` | the vendor's side |
 //! | `capi` | the C interface, whose manual is its header |

@@ -13,7 +13,7 @@ import koffi from 'koffi';
 const ABI_VERSION = 1;
 
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
-export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71 };
+export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Replace = { LICENSE: 1, REQUEST: 2 };
 export const Event = { SENDING: 1, WAITING: 2 };
@@ -37,6 +37,7 @@ for (const [result, name, parameters] of [
     ['const char *', 'error_advice', 'const nodelock_error *'],
     ['const nodelock_proof *', 'error_proof', 'const nodelock_error *'],
     ['uint64_t', 'error_next_lapse', 'const nodelock_error *'],
+    ['uint64_t', 'error_trial_ended', 'const nodelock_error *'],
     ['size_t', 'error_seat_count', 'const nodelock_error *'],
     ['const char *', 'error_seat_handle', 'const nodelock_error *, size_t'],
     ['const char *', 'error_seat_label', 'const nodelock_error *, size_t'],
@@ -185,6 +186,7 @@ export class NodelockError extends Error {
         const proof = look.error_proof(pointer);
         this.proof = proof ? new Proof(proof, error) : null;
         this.nextLapse = date(look.error_next_lapse(pointer));
+        this.trialEnded = date(look.error_trial_ended(pointer));
         this.seats = Array.from({ length: Number(look.error_seat_count(pointer)) }, (_, index) => ({
             handle: look.error_seat_handle(pointer, index),
             label: look.error_seat_label(pointer, index),
@@ -296,9 +298,10 @@ const working = new Set();
 
 /** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. `replace` is
  *  what a request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a
- *  request that is pending, or both, added. `describe` has requests say what people call this computer, and its system. */
+ *  request that is pending, or both, added. `describe` has requests and check-ins say what people call this
+ *  computer, and its system. `test` is a computer of nodelock_testing.js, for tests without a server. */
 export class Client extends Owned {
-    constructor(product, { roots, authority, store, version, replace = 0, describe = false }) {
+    constructor(product, { roots = [], authority, store, version, replace = 0, describe = false, test }) {
         const config = get('config_new', text(product));
         try {
             for (const root of roots) perform('config_add_root', config, text(root));
@@ -307,6 +310,7 @@ export class Client extends Owned {
             if (version) perform('config_set_application_version', config, text(version));
             if (replace) perform('config_set_replace', config, replace);
             if (describe) perform('config_set_describe_machine', config, true);
+            if (test) test.setUp(config, Boolean(store));
             super('client', get('client_new', config));
         } finally {
             look.config_free(config);
@@ -413,3 +417,6 @@ export class Client extends Owned {
         }
     }
 }
+
+/** What nodelock_testing.js adds its functions to. */
+export const forTesting = { library, look, fallible, perform, get, text, Owned };

@@ -18,7 +18,10 @@ from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint32, c_uint64, c_voi
 import nodelock
 
 # What goes wrong on the way: see include/nodelock.h.
-NONE, DOWN, SILENT, TIMED_OUT, ANSWER_LOST, ANSWER_CUT, STRANGER, BUSY, FAILED = range(9)
+(
+    NONE, DOWN, SILENT, TIMED_OUT, ANSWER_LOST, ANSWER_CUT, STRANGER, BUSY, FAILED,
+    TLS_UNTRUSTED, TLS_WRONG_HOST, TLS_EXPIRED,
+) = range(12)
 # What a computer of a name is.
 SAME, CHANGED_A_LITTLE, CHANGED_MUCH, CHANGED_TOO_MUCH, HIDDEN, VIRTUAL = range(6)
 
@@ -29,6 +32,7 @@ _FALLIBLE = {
     "test_authority_sell": (c_void_p, c_char_p, _Out),
     "test_authority_change_terms": (c_void_p, c_char_p, c_char_p),
     "test_authority_release": (c_void_p, c_char_p, c_char_p),
+    "test_authority_set_time": (c_void_p, c_uint64),
     "test_authority_advance": (c_void_p, c_uint64),
     "test_authority_fail": (c_void_p, c_uint32),
     "test_authority_fail_next": (c_void_p, c_uint32),
@@ -95,8 +99,12 @@ class Authority:
 
     @property
     def now(self):
-        """What the clock shows, in seconds since 1970."""
+        """What the clock shows, in seconds since 1970. It may be set, to an earlier time too."""
         return _library.nodelock_test_authority_now(self)
+
+    @now.setter
+    def now(self, seconds):
+        nodelock._do("test_authority_set_time", self, seconds)
 
     def advance(self, days=0, seconds=0):
         """Lets time pass for the authority and its clients."""

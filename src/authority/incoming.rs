@@ -539,6 +539,12 @@ impl CheckInClaim {
     pub fn handle(&self) -> Handle {
         self.check_in.body.handle
     }
+
+    /// What the device says of the license that it has: its page, and the [digest of the chain](LicenseBody::chain) in
+    /// it, if there is one. Nothing is verified.
+    pub fn chain(&self) -> Option<(Page, [u8; 32])> {
+        self.check_in.body.chain()
+    }
 }
 
 impl fmt::Debug for CheckInClaim {

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     Binding, Certificate, CertificateBody, DeactivationReceipt, Error, ErrorKind, License, LicenseBody, Page,
-    PublicKey, ReceiptBody, Result, Revocation, RevocationBody, SigningKey, Timestamp, message::frame,
+    PublicKey, ReceiptBody, Result, Revocation, RevocationBody, SigningKey, Timestamp,
+    message::{Extension, frame},
 };
 
 /// What a root says of an issuer key.
@@ -162,6 +163,14 @@ impl Issuer {
         Ok(Self { key, certificate: Some(Arc::new(certificate)), longest_lease })
     }
 
+    pub(super) fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    pub(super) fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_deref()
+    }
+
     /// Signs what a decision sends.
     ///
     /// Each message is signed under the page of the [`Moment`](super::decision::Moment) of its decision.
@@ -170,13 +179,24 @@ impl Issuer {
     /// issuer must not sign at `now`, and with [`ErrorKind::LeaseTooLong`] for a license that ends later than its
     /// certificate allows.
     pub fn reply(&self, decision: &Decision, now: Timestamp) -> Result<Reply> {
+        self.reply_with_chain(decision, now, None)
+    }
+
+    /// The same, with the digest of the authority's chain of seals at that page in the license: see
+    /// [`LicenseBody::chain`]. It is none of a number, so it tells nothing of how much is sold.
+    pub fn reply_with_chain(
+        &self,
+        decision: &Decision,
+        now: Timestamp,
+        chain: Option<[u8; 32]>,
+    ) -> Result<Reply> {
         let mut reply = Reply::default();
         for Draft { unsigned, page } in &decision.send {
             let page = *page;
             match unsigned {
                 Unsigned::License { terms, seat, deactivations_left, answers } => {
-                    let license = self.license(terms, seat, *deactivations_left, (*answers, page), now)?;
-                    reply.license = Some(license);
+                    let about = (*answers, page, chain);
+                    reply.license = Some(self.license(terms, seat, *deactivations_left, about, now)?);
                 }
                 Unsigned::Receipt { seat, binding } => {
                     reply.receipts.push(self.receipt(seat, *binding, page, now)?)
@@ -189,13 +209,14 @@ impl Issuer {
         Ok(reply)
     }
 
-    /// The license of a seat: but for its page the same for the same seat and terms, whenever it is signed.
+    /// The license of a seat: but for its page, and the chain at that page, the same for the same seat and terms,
+    /// whenever it is signed.
     fn license(
         &self,
         terms: &LicenseTerms,
         seat: &Seat,
         deactivations_left: Option<u32>,
-        (answers, page): (Option<[u8; 32]>, Page),
+        (answers, page, chain): (Option<[u8; 32]>, Page, Option<[u8; 32]>),
         now: Timestamp,
     ) -> Result<License> {
         let lease = seat.lease(terms);
@@ -223,7 +244,7 @@ impl Issuer {
             revision: seat.revision,
             sync_token: seat.sync_token,
             page,
-            extensions: Vec::new(),
+            extensions: chain.map(Extension::chain).into_iter().collect(),
         };
         if let Some(certificate) = &self.certificate {
             certificate.check_lease(body.issued, body.end_of_use())?;

@@ -6,6 +6,7 @@
 //! left to it. `examples/authority` does that over SQLite and PostgreSQL.
 
 mod allowances;
+mod attestation;
 mod counts;
 pub mod decision;
 mod history;
@@ -22,6 +23,7 @@ mod verification;
 pub(crate) use self::json::from_hex;
 pub use self::{
     allowances::{Allowance, Allowances, Balance},
+    attestation::check_attestation,
     counts::{
         Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, MAX_ATTEMPTS,
         UNMATCHED_REQUESTS,

@@ -127,7 +127,8 @@ impl FromStr for SeatState {
 /// [outdated](super::decision::outdated).
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
-/// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
+/// of [`decision`](super::decision) change one, but for what it says of its computer
+/// ([`without_computer`](Self::without_computer)); elsewhere a transition does not compile:
 ///
 /// ```compile_fail,E0624
 /// fn free(seat: &nodelock::authority::Seat, now: nodelock::Timestamp) -> nodelock::authority::Seat {
@@ -175,6 +176,9 @@ pub struct Seat {
     pub(super) reinstalls: Attempts,
     pub(super) fingerprint: Fingerprint,
     pub(super) label: String,
+    /// Whether its application gave the label, so that no description takes its place.
+    #[serde(default)]
+    pub(super) label_given: bool,
     /// Of the license that was granted, which the same request fetches again.
     #[serde(with = "json::as_hex")]
     pub(super) first_token: [u8; 16],
@@ -315,7 +319,8 @@ impl Seat {
     }
 
     /// What its device is called, for people: what its request said under `computer`, `machine`, `hostname`, `host` or
-    /// `name`, at most 64 bytes. Empty if it said none of them.
+    /// `name`, at most 64 bytes. Empty if it said none of them. If the application did not say it as metadata, it is
+    /// what the device's latest description says, in its request or a check-in.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -368,6 +373,29 @@ impl Seat {
     /// counts those.
     pub fn is_marked_taken(&self) -> bool {
         self.state.is_taken() && !self.lapsed
+    }
+
+    /// Whether it is over for good: given up or never granted, or released and not to be
+    /// [taken back](super::decision::unrelease) any more. What its device says from now on is answered without a look
+    /// at its computer.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        match self.state {
+            SeatState::Active | SeatState::Held | SeatState::Replaced => false,
+            SeatState::Returned | SeatState::Cancelled => true,
+            SeatState::Revoked => self.unreleased(now).is_err(),
+        }
+    }
+
+    /// The same seat without what it says of its computer: without its [label](Self::label), and without its
+    /// [fingerprint](Self::fingerprint) once it [is over](Self::is_over). Before that, check-ins are judged by it. Of a
+    /// [trial](Self::is_trial) its tags stay: a machine has one, so it must be known again.
+    pub fn without_computer(&self, now: Timestamp) -> Self {
+        let fingerprint = match self.is_over(now) {
+            false => self.fingerprint.clone(),
+            true if self.is_trial() && self.fingerprint.bindable() => self.fingerprint.tags_alone(),
+            true => Fingerprint::default(),
+        };
+        Self { label: String::new(), fingerprint, ..self.clone() }
     }
 
     /// Why it was given up.

@@ -7,7 +7,11 @@ use std::{
 
 #[cfg(feature = "transport")]
 use super::Authority;
+#[cfg(any(feature = "description", feature = "testing"))]
+use super::description;
 use super::{Client, Prober};
+#[cfg(any(feature = "description", feature = "testing"))]
+use crate::message::Metadata;
 use crate::{
     Clock, Error, ErrorKind, Random, Result, Store, SystemClock, SystemRandom, Timestamp,
     code::LicenseKey,
@@ -46,8 +50,8 @@ pub struct ClientBuilder {
     salt: Option<String>,
     host_id: Option<(String, HostId)>,
     application: String,
-    #[cfg(feature = "description")]
-    describe: bool,
+    #[cfg(any(feature = "description", feature = "testing"))]
+    describer: Option<description::Describer>,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
@@ -67,8 +71,8 @@ impl ClientBuilder {
             salt: None,
             host_id: None,
             application: String::new(),
-            #[cfg(feature = "description")]
-            describe: false,
+            #[cfg(any(feature = "description", feature = "testing"))]
+            describer: None,
             released: None,
             license_keys: LicenseKeys::default(),
             replace: Replace::default(),
@@ -148,14 +152,47 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
-    /// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+    /// Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system`
+    /// and `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
     /// computer often has its user's name, so tell people that you ask for it.
     ///
-    /// What the application itself gives as metadata under such a name stands. A check looks at none of it.
+    /// A check-in brings up to date what the lists say, such as the name of a computer that was renamed. What the
+    /// application itself gives as metadata of its request under such a name stands in that request. Check-ins say what
+    /// the system says all the same, so that hides nothing: [`describe_machine_as`](Self::describe_machine_as) does. A
+    /// check looks at none of it.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// let client = authority.client(&Machine::new("desk")).describe_machine(true).build()?;
+    /// let said = client.begin(&license_key)?.request().description();
+    /// assert!(said.iter().any(|(name, value)| name == "architecture" && value == std::env::consts::ARCH));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     #[cfg(feature = "description")]
     pub fn describe_machine(mut self, describe: bool) -> Self {
-        self.describe = describe;
+        self.describer = describe.then(|| Box::new(description::of_this_machine) as description::Describer);
+        self
+    }
+
+    /// Has requests and check-ins describe this machine in the application's words, in place of its system's: for a
+    /// name that the user chose, or for a test. Of each name and value one line of at most 64 bytes is said, and at
+    /// most 8 pairs. They are asked for again for each message.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// let name = || vec![("computer".to_owned(), "reception".to_owned())];
+    /// let client = authority.client(&Machine::new("desk")).describe_machine_as(name).build()?;
+    /// let seat = client.activate(&license_key)?.license().expect("a license").handle;
+    /// assert_eq!(authority.vendor().seat(seat)?.label(), "reception");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    #[cfg(any(feature = "description", feature = "testing"))]
+    pub fn describe_machine_as(mut self, describe: impl Fn() -> Metadata + Send + Sync + 'static) -> Self {
+        self.describer = Some(Box::new(describe));
         self
     }
 
@@ -328,8 +365,8 @@ impl ClientBuilder {
             tag_key,
             host_id: self.host_id,
             application: self.application,
-            #[cfg(feature = "description")]
-            describe: self.describe,
+            #[cfg(any(feature = "description", feature = "testing"))]
+            describer: self.describer,
             released: self.released,
             license_keys: self.license_keys,
             replace: self.replace,

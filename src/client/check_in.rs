@@ -3,7 +3,7 @@
 use super::{CheckIn, Client};
 use crate::{
     Error, ErrorKind, Result,
-    message::{CheckInBody, LicenseBody, Signed, frame::Incoming, signed},
+    message::{CheckInBody, LicenseBody, Metadata, Signed, frame::Incoming, signed},
     record::{Active, Current, NO_LICENSE, Record},
     system,
 };
@@ -34,20 +34,23 @@ impl Client {
         let now = self.reading();
         self.change(|record, _| {
             let active = active(record)?;
-            let license = Incoming::new(active.license.0.clone());
+            // It was verified when it was installed. If the application has other roots by now, the token still tells
+            // the authority that this is no copy of the store.
+            let license = signed::parse::<LicenseBody>(&Incoming::new(active.license.0.clone())).ok();
             let body = CheckInBody {
                 handle: active.activation.handle,
                 nonce: system::random(&*self.random)?,
-                // It was verified when it was installed. If the application has other roots by now, the token still
-                // tells the authority that this is no copy of the store.
-                sync_token: signed::parse::<LicenseBody>(&license)
-                    .map_or([0; 16], |license| license.sync_token),
+                sync_token: license.as_ref().map_or([0; 16], |license| license.sync_token),
                 revision: active.revision,
                 time: now.local,
                 fingerprint: self.probe().fingerprint(&self.tag_key),
                 library: env!("CARGO_PKG_VERSION").to_owned(),
                 application: self.application.clone(),
-                extensions: Vec::new(),
+                extensions: license
+                    .iter()
+                    .filter_map(LicenseBody::chain_again)
+                    .chain(self.described(&Metadata::new())?)
+                    .collect(),
             };
             let request = Signed::sign_by_device(body, &self.known_device_key()?)?;
             // The answer to a pending request may be in the mail: that one stays the latest question.

@@ -11,7 +11,7 @@ mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
-#[cfg(feature = "description")]
+#[cfg(any(feature = "description", feature = "testing"))]
 mod description;
 mod device_key;
 mod handover;
@@ -83,8 +83,8 @@ pub struct Client {
     tag_key: TagKey,
     host_id: Option<(String, HostId)>,
     application: String,
-    #[cfg(feature = "description")]
-    describe: bool,
+    #[cfg(any(feature = "description", feature = "testing"))]
+    describer: Option<description::Describer>,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
@@ -297,7 +297,7 @@ impl Client {
         &self,
         record: &mut Record,
         writer: &mut Writer<'_>,
-        (license_key, metadata, extensions): (String, Metadata, Vec<Extension>),
+        (license_key, metadata, mut extensions): (String, Metadata, Vec<Extension>),
         now: Reading,
     ) -> Result<ActivationRequest> {
         let key = self.device_key_or_new(writer)?;
@@ -305,8 +305,7 @@ impl Client {
             let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
             record.cancel(proof, now.local)?;
         }
-        #[cfg(feature = "description")]
-        let metadata = self.described(metadata);
+        extensions.extend(self.described(&metadata)?);
         let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
@@ -334,13 +333,15 @@ impl Client {
         Ok(request)
     }
 
-    /// With a description of the machine, if the host asked for one.
-    #[cfg(feature = "description")]
-    fn described(&self, mut metadata: Metadata) -> Metadata {
-        if self.describe {
-            description::add(&mut metadata);
-        }
-        metadata
+    /// The description of this machine, if the host asked for one, less what `said` says itself.
+    #[cfg(any(feature = "description", feature = "testing"))]
+    fn described(&self, said: &Metadata) -> Result<Option<Extension>> {
+        self.describer.as_ref().map_or(Ok(None), |describe| description::extension(describe(), said))
+    }
+
+    #[cfg(not(any(feature = "description", feature = "testing")))]
+    fn described(&self, _: &Metadata) -> Result<Option<Extension>> {
+        Ok(None)
     }
 
     /// The pending request, to hand it over again; none if none is pending.

@@ -455,10 +455,11 @@ pub unsafe extern "C" fn nodelock_config_set_application_version(
     }
 }
 
-/// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+/// Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system` and
 /// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
 /// computer often has its user's name, so tell people that you ask for it. What the application itself adds under
-/// such a name (nodelock_details_add()) stands.
+/// such a name (nodelock_details_add()) stands in its request; check-ins say what the system says all the same, so that
+/// hides nothing.
 ///
 /// NODELOCK_UNSUPPORTED: without feature `description`.
 #[unsafe(no_mangle)]

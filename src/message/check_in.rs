@@ -5,10 +5,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Extension, MAX_EXTENSIONS, MAX_NAME, check_extensions, check_product, check_text,
+    Body, Extension, MAX_EXTENSIONS, MAX_NAME, Metadata, check_extensions, check_product, check_text,
+    description::{check_others, description},
     frame::{self, Incoming, Kind},
     signed::{Signed, private},
 };
+#[cfg(feature = "authority")]
+use super::{CHAIN, Page};
 use crate::{
     Error, ErrorKind, PublicKey, Result, Timestamp, code::Handle, codec, fingerprint::Fingerprint,
     keys::first,
@@ -41,6 +44,35 @@ pub struct CheckInBody {
     pub(crate) extensions: Vec<Extension>,
 }
 
+#[cfg(feature = "authority")]
+impl CheckInBody {
+    /// The page of the license that the device has, and the digest of the chain in it.
+    pub(crate) fn chain(&self) -> Option<(Page, [u8; 32])> {
+        let extension = self.extensions.iter().find(|extension| extension.id == CHAIN)?;
+        let (page, digest) = extension.data().split_first_chunk()?;
+        Some((Page::from_bytes(*page), digest.try_into().ok()?))
+    }
+}
+
+impl CheckInBody {
+    /// What the device says of its machine for people, as a [request](super::RequestBody::description) does; empty
+    /// unless its application asks for that.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// let name = || vec![("computer".to_owned(), "reception".to_owned())];
+    /// let client = authority.client(&Machine::new("desk")).describe_machine_as(name).build()?;
+    /// client.activate(&license_key)?;
+    /// assert_eq!(client.check_in_offline()?.request().description(), name());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn description(&self) -> Metadata {
+        description(&self.extensions)
+    }
+}
+
 impl private::Sealed for CheckInBody {}
 
 impl Body for CheckInBody {
@@ -51,7 +83,7 @@ impl Body for CheckInBody {
         check_text("library version", &self.library, MAX_NAME)?;
         check_text("application version", &self.application, MAX_NAME)?;
         self.fingerprint.validate()?;
-        check_extensions(&self.extensions)
+        check_others(&self.extensions, |_| false)
     }
 
     fn headers(&self) -> Vec<(&'static str, String)> {

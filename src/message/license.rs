@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, CertificateBody, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata, Page,
-    check_extensions, check_metadata, check_product, check_text,
+    Body, CHAIN, CertificateBody, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata,
+    Page, check_extensions, check_metadata, check_product, check_text,
     frame::Kind,
     id::random_id,
     signed::{AuthorityBody, Signed, private},
@@ -187,6 +187,30 @@ impl LicenseBody {
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         let found = self.features.binary_search_by(|feature| feature.name.as_str().cmp(name));
         found.ok().map(|at| &self.features[at])
+    }
+
+    /// The digest of the authority's chain of seals at the [page](Self::page), where it keeps one. The device shows it
+    /// at its next check-in, so that a chain that was made anew is noticed. It tells nothing of what is in the chain.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert_eq!(license.chain(), None, "the authority of tests has no audit");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn chain(&self) -> Option<[u8; 32]> {
+        self.extensions.iter().find(|extension| extension.id == CHAIN)?.data().try_into().ok()
+    }
+
+    /// The extension of a check-in that says so again.
+    pub(crate) fn chain_again(&self) -> Option<Extension> {
+        let data = [&self.page.as_bytes()[..], &self.chain()?[..]].concat();
+        Some(Extension { id: CHAIN, critical: false, data: data.into() })
     }
 
     /// When its use ends: its lease or the license itself, whichever ends first. None is never.

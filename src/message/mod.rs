@@ -7,6 +7,7 @@
 pub(crate) mod armor;
 mod certificate;
 mod check_in;
+mod description;
 pub(crate) mod frame;
 mod id;
 mod license;
@@ -22,6 +23,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "description", feature = "testing", test))]
+pub(crate) use self::description::describing;
 #[cfg(feature = "authority")]
 pub(crate) use self::license::check_features;
 pub use self::{
@@ -45,7 +48,8 @@ pub type Metadata = Vec<(String, String)>;
 /// Something a later version added to a body.
 ///
 /// An extension that is not critical is kept and passed over; a critical one that this version does not know is
-/// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). This version knows one, of a request.
+/// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). `docs/FORMAT.md` has those that this version
+/// knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extension {
     /// Which extension; numbers are never used again.
@@ -55,7 +59,17 @@ pub(crate) struct Extension {
     data: Bytes,
 }
 
+/// The extension with the digest of the authority's chain of seals: of a license as it was at its page, of a check-in
+/// behind the page of the license that the device has.
+pub(crate) const CHAIN: u32 = 3;
+
 impl Extension {
+    /// The digest of the chain in a license.
+    #[cfg(feature = "authority")]
+    pub(crate) fn chain(digest: [u8; 32]) -> Self {
+        Self { id: CHAIN, critical: false, data: digest.to_vec().into() }
+    }
+
     /// The extension's content.
     pub(crate) fn data(&self) -> &[u8] {
         &self.data

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    Body, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, Metadata, check_extensions, check_metadata,
-    check_product, check_text,
+    Body, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, Metadata, check_metadata, check_product,
+    check_text,
+    description::{check_others, description},
     frame::{self, Incoming, Kind},
     signed::{Signed, private},
 };
@@ -58,6 +59,22 @@ pub struct RequestBody {
 const REPLACES: u32 = 1;
 
 impl RequestBody {
+    /// What the device says of its machine for people, such as `computer`, `system` and `architecture`; empty unless
+    /// its application asks for that. It has nothing that the [metadata](Self::metadata) says itself.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// let name = || vec![("computer".to_owned(), "reception".to_owned())];
+    /// let client = authority.client(&Machine::new("desk")).describe_machine_as(name).build()?;
+    /// assert_eq!(client.begin(&license_key)?.request().description(), name());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn description(&self) -> Metadata {
+        description(&self.extensions)
+    }
+
     /// The seat that is to be replaced if none is free.
     pub fn replaces(&self) -> Option<Handle> {
         let extension = self.extensions.iter().find(|extension| extension.id == REPLACES)?;
@@ -85,8 +102,7 @@ impl Body for RequestBody {
         check_text("application version", &self.application, MAX_NAME)?;
         check_metadata(&self.metadata)?;
         self.fingerprint.validate()?;
-        let is_unknown = |extension: &&Extension| extension.id != REPLACES || self.replaces().is_none();
-        check_extensions(self.extensions.iter().filter(is_unknown))
+        check_others(&self.extensions, |extension| extension.id == REPLACES && self.replaces().is_some())
     }
 
     fn headers(&self) -> Vec<(&'static str, String)> {

@@ -159,14 +159,34 @@ impl Tables {
         }
     }
 
-    /// The trial of a computer begins with its first seat.
-    fn begin_trials(&mut self, universe: &Universe) {
+    /// The trial of a computer begins with its first seat, or goes on there if its device held one before.
+    fn begin_trials(&mut self, before: &Self, universe: &Universe) {
         for (name, seat) in &self.seats {
-            let trial = &mut self.trials[usize::from(universe.hardware(*name))];
-            if seat.state() != SeatState::Cancelled && trial.is_none() {
-                *trial = Some((self.day, false));
+            let hardware = usize::from(universe.hardware(*name));
+            if seat.state() != SeatState::Cancelled && self.trials[hardware].is_none() {
+                let is_given_up = |name: &Name| self.state(*name) == Some(SeatState::Returned);
+                let held = before.seats.iter().find(|(of, seat)| {
+                    universe.have_one_key(of.machine, name.machine)
+                        && seat.state().is_taken()
+                        && !is_given_up(of)
+                });
+                let goes_on = held.and_then(|(of, _)| before.trials[usize::from(universe.hardware(*of))]);
+                self.trials[hardware] = goes_on.or(Some((self.day, false)));
             }
         }
+    }
+
+    /// Whether an activation that is asked for has no trial any more: its computer's, or the one that its device holds.
+    pub(super) fn has_had_its_trial(&self, name: Name, universe: &Universe) -> bool {
+        let hardware = universe.hardware(name);
+        let is_held = |of: &Name, seat: &Seat| {
+            universe.have_one_key(of.machine, name.machine) && seat.state().is_taken()
+        };
+        let held = || self.seats.iter().find(|(of, seat)| is_held(of, seat));
+        let end = self
+            .trial_ends(hardware, universe)
+            .or_else(|| held().and_then(|(of, _)| self.trial_ends(universe.hardware(*of), universe)));
+        end.is_some_and(|end| self.now() >= end)
     }
 
     /// When the trial of a computer ends, by the model's own reckoning; none if it has had none.
@@ -406,7 +426,7 @@ impl Tables {
             ledger.reckon(self, &events, universe);
         }
         if universe.rules.trial > 0 {
-            ledger.begin_trials(universe);
+            ledger.begin_trials(self, universe);
         }
         Ok((Heard { ledger, replies, is_healed, ..self.unchanged() }, ruling))
     }
@@ -527,7 +547,7 @@ impl decision::Ledger for Ledger<'_> {
             Change::RememberCheckIn { seat, digest, revision, .. } => {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
-            Change::Attempts(..) => {}
+            Change::Attempts(..) | Change::Describe { .. } => {}
             Change::Allowances(_, allowances) => self.tables.allowances = allowances,
             Change::History(history) => self.tables.history = Some(history),
             Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),

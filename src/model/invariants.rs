@@ -244,19 +244,13 @@ fn has_an_activation(ledger: &Tables, universe: &Universe) -> bool {
 
 /// Whether a request that was never made before gets that machine a seat, if its trial is not over.
 fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
-    if trial_is_over(machine, ledger, universe) {
+    let name = Name { machine, draw: universe.draw_of_another(machine) };
+    if ledger.has_had_its_trial(name, universe) {
         return true;
     }
-    let name = Name { machine, draw: universe.draw_of_another(machine) };
     let answer =
         ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false, word: None }, universe);
     answer.ledger.state(name) == Some(SeatState::Active)
-}
-
-/// Whether the trial of that machine's computer is over.
-fn trial_is_over(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
-    let trial = ledger.trial_ends(universe.hardware_of(machine), universe);
-    trial.is_some_and(|end| ledger.now() >= end)
 }
 
 /// Whether each machine gets a seat once every license is long over, if it alone asks.
@@ -350,10 +344,7 @@ pub(super) fn flaw_of_answers(
                 return Some("an activation is refused while one is left");
             }
         }
-        let trial_is_over = |name: Name| {
-            let end = ledger.trial_ends(universe.hardware(name), universe);
-            end.is_some_and(|end| ledger.now() >= end)
-        };
+        let trial_is_over = |name: Name| ledger.has_had_its_trial(name, universe);
         if answer.lacks_a_trial && !message.and_then(Message::sender).is_some_and(trial_is_over) {
             return Some("a trial is refused that is not over");
         }

@@ -234,6 +234,8 @@ pub(crate) enum Mutant {
     TrialEndsWithItsSeat,
     /// Trial: that of another installation of the machine is not looked at.
     TrialOfTheDevice,
+    /// Trial: a device has the days of the one that it holds, whatever its machine has had.
+    TrialComesWithTheStore,
     /// Trial: any machine's is taken for that of the one that asks.
     TrialOfAnyMachine,
     /// Trial: its days count from the request's date, by the device's clock.

@@ -66,8 +66,8 @@ impl TestAuthority {
         }))
     }
 
-    /// Sells a license of that many seats on the defaults: valid from now on, a lease of 90 days. Returns its key. For
-    /// other terms see [`Vendor::sell_with`].
+    /// Sells a license of that many seats on the defaults: valid from now on, a lease of 90 days, deactivations without
+    /// limit. Returns its key. For other terms see [`Vendor::sell_with`].
     pub fn sell(&self, seats: u32) -> Result<String> {
         self.vendor().sell(seats)
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::{
-    Error, ErrorKind, LicenseId, Page, Result, Timestamp,
+    Error, ErrorKind, LicenseId, Metadata, Page, Result, Timestamp,
     authority::{
         Allowances, Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName,
         LicenseRecord, LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
@@ -27,6 +27,7 @@ pub struct MemoryLedger {
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
     counts: BTreeMap<(LicenseId, Counting), Count>,
+    descriptions: BTreeMap<SeatName, Metadata>,
     allowances: BTreeMap<LicenseId, Allowances>,
     history: Option<History>,
     pages: BTreeSet<Page>,
@@ -60,6 +61,11 @@ impl MemoryLedger {
     /// The seats of a license, those too that are free again.
     pub fn seats_of(&self, license: LicenseId) -> impl Iterator<Item = &Seat> {
         self.seats.values().filter(move |seat| seat.license_id() == Some(license))
+    }
+
+    /// What the device of a seat said last of its machine, for people; empty if nothing.
+    pub fn description(&self, seat: SeatName) -> &[(String, String)] {
+        self.descriptions.get(&seat).map_or(&[], Vec::as_slice)
     }
 
     /// How many seats of a license are taken, and how many deactivations and activations were used up.
@@ -148,8 +154,12 @@ impl Ledger for MemoryLedger {
 
     fn store(&mut self, change: Change) -> Result<()> {
         match change {
-            Change::Insert { seat, .. } => match self.seats.entry(seat.name()) {
-                Entry::Vacant(place) => drop(place.insert(seat)),
+            Change::Insert { seat, request } => match self.seats.entry(seat.name()) {
+                Entry::Vacant(place) => {
+                    let description = request.map(|request| request.description()).unwrap_or_default();
+                    self.descriptions.insert(seat.name(), description);
+                    place.insert(seat);
+                }
                 Entry::Occupied(_) => {
                     return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name is there"));
                 }
@@ -161,6 +171,7 @@ impl Ledger for MemoryLedger {
                 self.check_ins.retain(|(name, _), answered| *name != seat || *answered >= forget_below);
                 self.check_ins.insert((seat, digest), revision);
             }
+            Change::Describe { seat, description } => drop(self.descriptions.insert(seat, description)),
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Count(id, counted, count) => drop(self.counts.insert((id, counted), count)),
             Change::Allowances(id, allowances) => drop(self.allowances.insert(id, allowances)),

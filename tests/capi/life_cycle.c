@@ -610,6 +610,7 @@ static void online(struct vendor *vendor)
     nodelock_error *warning = NULL;
     struct followed followed = {0, 0};
     OK(nodelock_config_set_patience(config, 10000, 2, &error));
+    OK(nodelock_config_set_describe_machine(config, true, &error));
     OK(nodelock_client_new(config, &client, &error));
     OK(nodelock_call_new(&call, &error));
     OK(nodelock_call_set_timeout(call, 60000, &error));
@@ -658,6 +659,8 @@ static void online(struct vendor *vendor)
     OK(nodelock_client_start(client, 3000, NULL, &license, NULL, &error));
     CHECK(nodelock_license_is_renewed(license) && nodelock_license_revision(license) == 2);
     nodelock_license_free(license);
+    size_t said = vendor_find(vendor, NODELOCK_CHANGE_DESCRIPTION, vendor_last_seat(vendor)->name, NULL);
+    CHECK(said < vendor->row_count && strstr(vendor->rows[said].record, "[\"architecture\",\"") != NULL);
 
     /* What a transport may not say counts as unreachable, and before anything is given up the license stays. */
     vendor->failures = 2;

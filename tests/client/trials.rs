@@ -1,8 +1,8 @@
 //! Trials: a machine has one of a product (docs/PROTOCOL.md, Trials).
 
-use crate::support::vendor::{Device, START, Vendor};
+use crate::support::vendor::{Device, START, TestClock, Vendor, builder};
 use nodelock::{
-    ActivationRequestOptions, Client, ErrorKind, Reason, Timestamp, Verdict,
+    ActivationRequestOptions, Client, ErrorKind, Reason, Store, Timestamp, Verdict,
     authority::{
         SeatState,
         decision::{self, EventKind, Ruling},
@@ -204,4 +204,39 @@ fn a_trial_that_a_restored_ledger_had_lost_comes_back_with_its_device() {
     let key = vendor.license_key();
     let second = Device::new(&vendor, "machine");
     assert_eq!(refused(second.client(), &mut vendor, &key), Some(day(20)));
+}
+
+#[test]
+fn a_store_that_is_copied_brings_no_trial_along() {
+    let mut vendor = vendor();
+    Device::activated(&mut vendor, "other");
+    vendor.clock.advance_days(10);
+    let first = Device::activated(&mut vendor, "machine");
+    vendor.clock.advance_days(4);
+    let on = |name: &str| {
+        let (store, clock) = (first.store().clone(), vendor.clock.clone());
+        builder(vendor.roots.clone(), name, store, clock).replace_license(true).build().unwrap()
+    };
+    let [other, third] = ["other", "third"].map(on);
+    // Where there was a trial, its days count; where there was none, those of the one that the device holds.
+    let key = vendor.license_key();
+    assert_eq!(refused(&other, &mut vendor, &key), Some(day(14)));
+    let request = third.begin(&key[..]).unwrap().to_bytes();
+    third.accept(&vendor.activate(&request).unwrap()).unwrap();
+    assert_eq!(third.check().unwrap().license().unwrap().expires, Some(day(24)));
+}
+
+#[test]
+fn a_clock_that_is_set_back_gives_no_day_more() {
+    let mut vendor = vendor();
+    let device = Device::activated(&mut vendor, "machine");
+    vendor.clock.advance_days(14);
+    assert!(matches!(device.verdict(), Verdict::Expired { .. }));
+    let first_day = TestClock::at(START);
+    let of_store =
+        |store| builder(vendor.roots.clone(), "machine", store, first_day.clone()).build().unwrap();
+    let (set_back, installed_again) = (of_store(device.store().clone()), of_store(Store::in_memory()));
+    assert!(!set_back.check().unwrap().is_usable());
+    let key = vendor.license_key();
+    assert_eq!(refused(&installed_again, &mut vendor, &key), Some(day(14)));
 }

@@ -230,7 +230,7 @@ def prepare(folder, tools):
     active = after(granted, "active", client("install", "license.txt"))
     seat = active.ask_vendor("list")["seats"][0]["handle"]
     renewed = after(active, "renewed", vendor("renew", seat, "--out", "renewal.txt"))
-    released = after(active, "released", vendor("release", seat, "--reason", "lost", "--out", "revocation.txt"))
+    released = after(active, "released", vendor("release", seat, "--reason", "lost", "--yes", "--out", "revocation.txt"))
     given_up = after(active, "given-up", client("deactivate", "--offline"))
     freed = after(
         given_up,

@@ -15,9 +15,9 @@ use crate::support::{
     vendor::{MemoryLedger, PRODUCT, START, TestClock},
 };
 use nodelock::{
-    Answer, Binding, Certificate, CheckInRequest, Client, DeactivationProof, DeactivationReceipt, Error,
-    ErrorKind, Feature, License, LicenseId, Page, Post, PreflightRequest, Reason, RecoveryRequest,
-    Revocation, Roots, SigningKey, Store, Timestamp, Transport,
+    Answer, Binding, Certificate, CheckInRequest, Client, ClientBuilder, DeactivationProof,
+    DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Page, Post, PreflightRequest, Reason,
+    RecoveryRequest, Revocation, Roots, SigningKey, Store, Timestamp, Transport,
     authority::{
         ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
         SeatName, TypedCode,
@@ -141,6 +141,9 @@ pub struct Story {
     pub reply: Vec<u8>,
     pub reply_text: String,
     pub check_in: CheckInRequest,
+    /// A request and a check-in with a description of the machine.
+    describing: nodelock::PendingRequest,
+    describing_check_in: CheckInRequest,
     pub preflight: PreflightRequest,
     recovery: RecoveryRequest,
 }
@@ -154,6 +157,33 @@ impl Transport for Recorder {
         self.0.lock().unwrap().push(body["request"].as_str().unwrap().to_owned());
         Err(Error::new(ErrorKind::Unreachable, "nobody"))
     }
+}
+
+/// The same device with another store: it says what it is called, and after a renaming once more.
+fn described(
+    builder: ClientBuilder,
+    (issuer, mut ledger): (&Issuer, MemoryLedger),
+    license_key: &str,
+) -> (nodelock::PendingRequest, CheckInRequest) {
+    let name = Arc::new(Mutex::new("Werkstatt-PC".to_owned()));
+    let described = name.clone();
+    let client = builder
+        .store(Store::in_memory())
+        .random(SeededRandom::new("nodelock vectors v1, device"))
+        .probe(probe)
+        .describe_machine_as(move || {
+            let system = "Linux (Debian 13)".to_owned();
+            vec![("computer".into(), described.lock().unwrap().clone()), ("system".into(), system)]
+        })
+        .build()
+        .unwrap();
+    let request = client.begin(license_key).unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    let license = decide(issuer, &mut ledger, moment(1, 9), activate).license.unwrap();
+    client.accept(license.as_bytes()).unwrap();
+    *name.lock().unwrap() = "Büro".to_owned();
+    (request, client.check_in_offline().unwrap().request().clone())
 }
 
 fn story() -> Story {
@@ -204,7 +234,7 @@ pub fn story_of(licensee: &str) -> Story {
     let request = client
         .begin(nodelock::ActivationRequestOptions::of_key(&license_key).metadata("host", "workshop"))
         .unwrap();
-    let mut ledger = MemoryLedger::new(terms, &license_key);
+    let mut ledger = MemoryLedger::new(terms.clone(), &license_key);
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let license = decide(&issuer, &mut ledger, moment(0, 9), activate).license.unwrap();
@@ -241,7 +271,14 @@ pub fn story_of(licensee: &str) -> Story {
     let replacing = client
         .begin(nodelock::ActivationRequestOptions::of_key(&license_key).instead_of(request.request().handle))
         .unwrap();
+    let (describing, describing_check_in) = described(
+        Client::builder(PRODUCT, Roots::new([root.public_key()])).clock(clock),
+        (&issuer, MemoryLedger::new(terms, &license_key)),
+        &license_key,
+    );
     Story {
+        describing,
+        describing_check_in,
         check_in: CheckInRequest::verify(posted[0].as_bytes(), &license.device_key).unwrap(),
         preflight: PreflightRequest::verify(posted[1].as_bytes(), &license.device_key).unwrap(),
         recovery,
@@ -354,7 +391,25 @@ fn request(pending: &nodelock::PendingRequest) -> Value {
             "library": request.library,
             "application": request.application,
             "metadata": request.metadata,
+            "description": request.description(),
             "replaces": request.replaces().map(|seat| seat.to_string()),
+        }),
+    )
+}
+
+fn check_in(check_in: &CheckInRequest) -> Value {
+    message(
+        check_in,
+        json!({
+            "handle": check_in.handle.to_string(),
+            "nonce": hex(&check_in.nonce),
+            "sync_token": hex(&check_in.sync_token),
+            "revision": check_in.revision,
+            "time": check_in.time.unix_seconds(),
+            "fingerprint": fingerprint(&probe()),
+            "library": check_in.library,
+            "application": check_in.application,
+            "description": check_in.description(),
         }),
     )
 }
@@ -431,6 +486,7 @@ fn messages() {
             })),
             "request": request(&story.request),
             "replacing": request(&story.replacing),
+            "describing": request(&story.describing),
             "license": license(&story.license),
             "renewal": license(&story.renewal),
             "proof": proof(&story.deactivation, &device_key),
@@ -444,16 +500,8 @@ fn messages() {
                 "time": story.revocation.time.unix_seconds(),
                 "page": story.revocation.page.to_string(),
             })),
-            "check_in": message(&story.check_in, json!({
-                "handle": story.check_in.handle.to_string(),
-                "nonce": hex(&story.check_in.nonce),
-                "sync_token": hex(&story.check_in.sync_token),
-                "revision": story.check_in.revision,
-                "time": story.check_in.time.unix_seconds(),
-                "fingerprint": fingerprint(&probe()),
-                "library": story.check_in.library,
-                "application": story.check_in.application,
-            })),
+            "check_in": check_in(&story.check_in),
+            "describing_check_in": check_in(&story.describing_check_in),
             "preflight": message(&story.preflight, json!({
                 "handle": story.preflight.handle.to_string(),
                 "nonce": hex(&story.preflight.nonce),

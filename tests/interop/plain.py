@@ -46,4 +46,6 @@ def fields(message: Any) -> Dict[str, Any]:
     plain = {name: _plain(name, value) for name, value in asdict(message).items() if name != "extensions"}
     if isinstance(message, messages.ActivationRequest):
         plain["replaces"] = None if message.replaces is None else release.handle_text(message.replaces)
+    if isinstance(message, (messages.ActivationRequest, messages.CheckInRequest)):
+        plain["description"] = [list(pair) for pair in message.description]
     return plain

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, Tuple
 
 import plain
 from nodelock_format import base32, code, device, envelope, errors, fingerprint, forms, keys, messages, release
+from nodelock_format.encoding import BOOL, BYTES, UINT32, list_of, tuple_of
 from nodelock_format.envelope import Envelope, Kind, Roots
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -20,6 +21,7 @@ KINDS = {
     "renewal": Kind.LICENSE,
     "request": Kind.ACTIVATION_REQUEST,
     "replacing": Kind.ACTIVATION_REQUEST,
+    "describing": Kind.ACTIVATION_REQUEST,
     "proof": Kind.DEACTIVATION_PROOF,
     "cancelled_proof": Kind.DEACTIVATION_PROOF,
     "receipt_for_proof": Kind.DEACTIVATION_RECEIPT,
@@ -27,6 +29,7 @@ KINDS = {
     "revocation": Kind.REVOCATION,
     "certificate": Kind.ISSUER_CERTIFICATE,
     "check_in": Kind.CHECK_IN_REQUEST,
+    "describing_check_in": Kind.CHECK_IN_REQUEST,
     "preflight": Kind.PREFLIGHT_REQUEST,
     "recovery": Kind.RECOVERY_REQUEST,
 }
@@ -35,6 +38,7 @@ AUTHORITATIVE: Dict[Kind, Any] = {
     Kind.DEACTIVATION_RECEIPT: messages.DeactivationReceipt,
     Kind.REVOCATION: messages.Revocation,
 }
+UNCHECKED_EXTENSIONS = list_of(tuple_of(UINT32, BOOL, BYTES), 32)
 CODE_KINDS = {"deactivation": code.DEACTIVATION, "license key": code.LICENSE_KEY}
 
 
@@ -111,7 +115,7 @@ class Messages(unittest.TestCase):
         request = self.verified(Envelope.parse(bytes.fromhex(self.vectors["replacing"]["envelope"])))
         self.assertEqual(release.handle_text(request.replaces), self.vectors["request"]["fields"]["handle"])
         handle = release.HANDLE.write(request.replaces)
-        for number, data in ((2, handle), (1, handle[:3]), (1, handle + b"\0"), (1, b"\xff" * 4), (1, b"")):
+        for number, data in ((3, handle), (2, handle), (1, handle[:3]), (1, handle + b"\0"), (1, b"\xff" * 4), (1, b"")):
             with self.subTest(number=number, data=data):
                 changed = replace(request, extensions=[(number, True, data)])
                 body = b"".join(
@@ -121,6 +125,24 @@ class Messages(unittest.TestCase):
                 ) + bytes([1, number, 1, len(data)]) + data
                 with self.assertRaises(errors.CriticalExtension):
                     messages.CODECS[Kind.ACTIVATION_REQUEST].decode(body)
+
+    def test_what_is_no_description_is_passed_over_unless_it_is_critical(self) -> None:
+        for name in ("describing", "describing_check_in"):
+            codec = messages.CODECS[KINDS[name]]
+            message = self.verified(Envelope.parse(bytes.fromhex(self.vectors[name]["envelope"])))
+            ((_, _, right),) = message.extensions
+            others = messages.encode(replace(message, extensions=[]))[:-1]
+            for data in (right, right[:-1], right + b"\0", b"\1\1a\1\n"):
+                with self.subTest(name, data=data):
+                    description = message.description if data == right else []
+                    body = others + UNCHECKED_EXTENSIONS.write([(2, False, data)])
+                    self.assertEqual(codec.decode(body).description, description)
+                    body = others + UNCHECKED_EXTENSIONS.write([(2, True, data)])
+                    if description:
+                        self.assertEqual(codec.decode(body).description, description)
+                    else:
+                        with self.assertRaises(errors.CriticalExtension):
+                            codec.decode(body)
 
     def test_forms(self) -> None:
         writers = {

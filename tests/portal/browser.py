@@ -474,7 +474,7 @@ def every_state(browser, authority, folder):
     browser.shoot("redeem-kept")
     [lost] = [seat for seat in json.loads(authority.run("list", "--json"))["seats"] if seat["machine"].get("computer") == "d"
               and seat["state"] == "active"]
-    authority.run("release", lost["handle"], "--reason", "stolen")
+    authority.run("release", lost["handle"], "--reason", "stolen", "--yes")
     browser.open("/seats")
     browser.fill("#license_key", key)
     browser.submit("3 seats are free")

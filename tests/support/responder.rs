@@ -14,6 +14,8 @@ pub struct Received {
     pub path: String,
     /// In small letters, up to the empty line.
     pub head: String,
+    /// The same as it was sent.
+    pub sent_head: String,
     pub body: Vec<u8>,
 }
 
@@ -86,12 +88,13 @@ fn read(stream: &mut TcpStream) -> Option<Received> {
     loop {
         let text = String::from_utf8_lossy(&bytes);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_lowercase();
+            let (sent_head, head) = (head.to_owned(), head.to_lowercase());
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             let length: usize = length.map_or(0, |length| length.parse().unwrap());
             if body.len() >= length {
                 let path = head.split(' ').nth(1).unwrap().to_owned();
-                return Some(Received { path, head, body: body.as_bytes()[..length].to_vec() });
+                let body = body.as_bytes()[..length].to_vec();
+                return Some(Received { path, head, sent_head, body });
             }
         }
         match stream.read(&mut some) {

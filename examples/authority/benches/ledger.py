@@ -289,7 +289,7 @@ def peak(process: subprocess.Popen) -> float:
 
 
 def lists(authority: Authority, seats: int) -> None:
-    for arguments in (["list"], ["list", "--json"], ["license", "list"], ["audit"]):
+    for arguments in (["list"], ["list", "--json"], ["license", "list"], ["audit", "list"]):
         start, lines, memory = time.perf_counter(), 0, 0.0
         with subprocess.Popen(authority.command(*arguments), stdout=subprocess.PIPE) as process:
             for chunk in iter(lambda: process.stdout.read(1 << 16), b""):

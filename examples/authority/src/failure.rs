@@ -35,6 +35,9 @@ pub(crate) enum Failure {
     /// Which of them was wrong is not said.
     #[error("the name, the password or the code is wrong")]
     SignInRefused,
+    /// A person was asked, and did not say yes.
+    #[error("nothing was changed")]
+    NotConfirmed,
     #[error("that is not among the rights of who asks: {0}")]
     Forbidden(Act),
     #[error("{act} is allowed {most} times within {QUOTA_DAYS} days, and that many were done")]
@@ -51,18 +54,36 @@ pub(crate) enum Failure {
     UnknownAccount(String),
     #[error("there is no token or deployment key {0}")]
     UnknownCredential(String),
+    #[error("there is no webhook {0}")]
+    UnknownWebhook(String),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     /// The license.
     #[error("license {0} is void; that cannot be undone. Sell another one")]
     Void(LicenseId),
-    /// Several keys or none have that end; the license, and what was typed.
+    /// Several keys or none have that end; the license.
     #[error("license {0} has no key of that end, or several; `authority license show` has them")]
     NoSuchKey(LicenseId),
+    /// No end was named, and there is not one key; the license.
+    #[error(
+        "license {0} has several keys that open something, or none; name one by its end. `authority license show` has them"
+    )]
+    NotOneKey(LicenseId),
     #[error(
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
     KeyNotKept,
+    #[error(
+        "secrets are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among the keys \
+         from their copy; no other is made meanwhile, and no license key that is sold is kept. If it is lost for good, \
+         docs/OPERATING.md, Keys of licenses, says what to do"
+    )]
+    VaultMissing,
+    #[error(
+        "secrets are kept under a key that is not in the ledger, and there is none and no place for one: the folder of the \
+         keys cannot be written to. Put the file vault.key there, or its text into AUTHORITY_VAULT_KEY"
+    )]
+    NoVault,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -85,11 +106,17 @@ pub(crate) enum Failure {
     /// The id, or what the vendor's own system calls the customer.
     #[error("there is no customer {0}; `authority customer list` shows those there are")]
     UnknownCustomer(String),
+    /// The id.
+    #[error("what was noted of customer {0} was erased; enter a new one")]
+    Erased(String),
     /// The id of the other customer.
     #[error("customer {0} has that external id already")]
     CustomerThere(String),
     #[error("nothing was sold under order {0}")]
     UnknownOrder(String),
+    /// The order's id, which several sellers or products have.
+    #[error("several orders have the id {0}; name one with --product or --seller")]
+    AmbiguousOrder(String),
     /// Somebody else was faster: which version was seen, and which is the latest.
     #[error(
         "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
@@ -207,6 +234,7 @@ impl Failure {
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::Unauthenticated => "unauthenticated".into(),
             Self::SignInRefused => "sign-in-refused".into(),
+            Self::NotConfirmed => "not-confirmed".into(),
             Self::Forbidden(_) => "forbidden".into(),
             Self::QuotaUsedUp { .. } => "quota-used-up".into(),
             Self::DeploymentKeyUsedUp(_) => "deployment-key-used-up".into(),
@@ -215,18 +243,23 @@ impl Failure {
             Self::AccountExists(_) => "account-exists".into(),
             Self::UnknownAccount(_) => "unknown-account".into(),
             Self::UnknownCredential(_) => "unknown-credential".into(),
+            Self::UnknownWebhook(_) => "unknown-webhook".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),
-            Self::NoSuchKey(_) => "no-such-key".into(),
+            Self::NoSuchKey(_) | Self::NotOneKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
+            Self::VaultMissing => "vault-missing".into(),
+            Self::NoVault => "no-vault".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),
             Self::ProductThere(_) => "product-there".into(),
             Self::UnknownCustomer(_) => "unknown-customer".into(),
+            Self::Erased(_) => "erased".into(),
             Self::CustomerThere(_) => "customer-there".into(),
             Self::UnknownOrder(_) => "unknown-order".into(),
+            Self::AmbiguousOrder(_) => "ambiguous-order".into(),
             Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),

@@ -51,6 +51,10 @@ pub struct Common {
     /// A file of TLS certificates (PEM) to trust beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub trust: Option<PathBuf>,
+
+    /// Tell the vendor in requests and check-ins what this computer is called, and its system and processor.
+    #[arg(long, global = true)]
+    pub describe_machine: bool,
 }
 
 #[derive(Subcommand)]
@@ -79,8 +83,9 @@ pub enum Command {
     },
     /// Take a seat online: ask for it and install the answer.
     Activate {
-        /// The license key, as you received it; typing errors are mended or refused.
-        license_key: String,
+        /// The license key, as you received it; typing errors are mended or refused. Without one, asks for a trial,
+        /// which the vendor may give.
+        license_key: Option<String>,
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Activate { license_key, metadata, replace, instead_of } => {
             let client = replacing(online_builder(common)?, replace).build()?;
-            let options = options(Some(license_key), metadata);
+            let options = options(license_key.as_deref(), metadata);
             Ok(status::report(&client.online().activate(match instead_of {
                 Some(seat) => options.instead_of(*seat),
                 None => options,
@@ -165,7 +165,9 @@ fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
         CommandError::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
-    let mut builder = Client::builder(product, roots(common)?).application_version(env!("CARGO_PKG_VERSION"));
+    let mut builder = Client::builder(product, roots(common)?)
+        .application_version(env!("CARGO_PKG_VERSION"))
+        .describe_machine(common.describe_machine);
     if let Some(folder) = &common.store {
         // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
         // store has them.

@@ -37,8 +37,8 @@ use crate::{
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
 /// kinds: [`ErrorKind::TrialUsed`] on terms that are a trial, for a machine whose trial is over or that shows no
-/// hardware by which it could be known again; [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
-/// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
+/// hardware by which it could be known again; [`ErrorKind::Outdated`] for a request of more than
+/// [`REQUEST_LASTS`](super::REQUEST_LASTS) ago, [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
 /// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
 /// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same
@@ -224,8 +224,12 @@ fn trial_of(
 ) -> Result<Option<Timestamp>, Stop> {
     let Some(days) = terms.trial_days else { return Ok(None) };
     let trials = work.trials_of(&request.device_key, &request.fingerprint, terms)?;
-    let began = trials.iter().filter_map(|seat| seat.trial).max().filter(|_| !mutated!(TrialBeginsAnew));
-    let Some(began) = began else {
+    let mut began = trials.iter().filter_map(|seat| seat.trial).max();
+    // What a copied store brings along is another machine's: it counts only where there was none.
+    if began.is_none() || mutated!(TrialComesWithTheStore) {
+        began = began.max(work.trial_held_by(&request.device_key)?);
+    }
+    let Some(began) = began.filter(|_| !mutated!(TrialBeginsAnew)) else {
         if !request.fingerprint.bindable() {
             let text = "this machine shows no hardware by which it could be known again, so it has no trial";
             return Err(refuse(ErrorKind::TrialUsed, text));

@@ -127,6 +127,10 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
         revision: renewed.revision,
         forget_below: renewed.revision.saturating_sub(REMEMBERED),
     });
+    let description = claim.check_in.body.description();
+    if !description.is_empty() {
+        work.store(Change::Describe { seat: name, description });
+    }
     work.note(EventKind::CheckedIn, Some(&seat), &renewed, "");
     if checked_in.is_copy {
         let detail = format!("another copy of the store seems to check in: {} times by now", renewed.copies);

@@ -14,6 +14,7 @@ use crate::{
         verification::Verification,
     },
     code::Handle,
+    message::Metadata,
 };
 
 /// What a call of a decision function comes to.
@@ -99,7 +100,7 @@ pub enum Change {
     Insert {
         /// The seat.
         seat: Seat,
-        /// The request that it is of, for what a host keeps of the device's description. None for a seat that was
+        /// The request that it is of, for what a host keeps of its metadata and description. None for a seat that was
         /// entered again from its license.
         request: Option<Box<ActivationRequest>>,
     },
@@ -119,6 +120,14 @@ pub enum Change {
         revision: u32,
         /// The lowest revision that is still of use.
         forget_below: u32,
+    },
+    /// What the device of a seat says of its machine now, for people, in place of what it said before in its request's
+    /// [description](crate::RequestBody::description) or a check-in. No rule asks for it.
+    Describe {
+        /// The seat.
+        seat: SeatName,
+        /// Names and values, as strangers' words.
+        description: Metadata,
     },
     /// How many codes were tried at a seat.
     Attempts(SeatName, Attempts),

@@ -25,7 +25,7 @@ const REPLACED: &str = "another computer of this license took this seat";
 /// How often a device that speaks up after the end of its seat is noted: once a day.
 const NOTED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where a request says what its device is called, in the order of preference.
+/// Where a device says what it is called, in the order of preference.
 const LABELS: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
 
 /// So many days before a time.
@@ -33,14 +33,14 @@ fn before(time: Timestamp, days: u32) -> Timestamp {
     Timestamp::from_unix_seconds(time.unix_seconds().saturating_sub(u64::from(days) * DAY))
 }
 
-fn label(request: &ActivationRequest) -> String {
+fn label(said: &[(String, String)]) -> Option<String> {
     let value = |name: &&str| {
-        let named = request.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+        let named = said.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
-    let label = LABELS.iter().find_map(value).unwrap_or_default();
+    let label = LABELS.iter().find_map(value)?;
     let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end));
-    label[..end.unwrap_or(0)].trim_end().to_owned()
+    Some(label[..end.unwrap_or(0)].trim_end().to_owned())
 }
 
 /// What a check-in does to a seat.
@@ -53,6 +53,7 @@ pub(in crate::authority) struct CheckedIn {
 /// The transitions.
 impl Seat {
     fn new(request: &ActivationRequest, license_id: LicenseId, state: SeatState, now: Timestamp) -> Self {
+        let given = label(&request.metadata);
         Self {
             handle: request.handle,
             device_key: request.device_key,
@@ -76,7 +77,8 @@ impl Seat {
             machine: request.digest(),
             reinstalls: Attempts::default(),
             fingerprint: request.fingerprint.clone(),
-            label: label(request),
+            label_given: given.is_some(),
+            label: given.or_else(|| label(&request.description())).unwrap_or_default(),
             first_token: NO_TOKEN,
             sync_token: NO_TOKEN,
             previous_token: NO_TOKEN,
@@ -131,6 +133,7 @@ impl Seat {
             reinstalls: Attempts::default(),
             fingerprint: license.baseline.clone(),
             label: String::new(),
+            label_given: false,
             first_token: license.sync_token,
             sync_token: license.sync_token,
             previous_token: license.sync_token,
@@ -425,6 +428,8 @@ impl Seat {
     /// copies of a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`]
     /// is one higher, for the vendor to act on. A device that has no token to show is not taken for a copy.
     ///
+    /// What the device says of its machine for people is taken as its name, unless its application gave one.
+    ///
     /// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed
     /// more is [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking
     /// in.
@@ -447,9 +452,15 @@ impl Seat {
             sync_token,
             previous_token: shown,
             copies: self.copies.saturating_add(u32::from(is_copy)),
+            label: self.label_after(&request.description()),
             ..renewed
         };
         Ok(CheckedIn { seat, is_copy })
+    }
+
+    /// What its device is called once it described itself so. What its application gave stands.
+    fn label_after(&self, description: &[(String, String)]) -> String {
+        label(description).filter(|_| !self.label_given).unwrap_or_else(|| self.label.clone())
     }
 
     pub(in crate::authority) fn wrong_machine(&self) -> Error {
@@ -527,6 +538,25 @@ mod tests {
             extensions: Vec::<Extension>::new(),
         };
         (terms, seat, check_in)
+    }
+
+    #[test]
+    fn a_description_renames_what_the_application_did_not_name() {
+        let (terms, seat, check_in) = seat();
+        let mut described = check_in(NO_TOKEN);
+        let name = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let pairs = vec![name("system", "Linux"), name("host", "behind"), name("Computer", "reception")];
+        described.extensions.push(crate::message::describing(pairs).unwrap());
+        let label = |seat: &Seat, request: &CheckInBody| {
+            seat.checked_in(&terms, request, [2; 16], seat.issued).unwrap().seat.label
+        };
+        let called = |label: &str, label_given| Seat { label: label.into(), label_given, ..seat.clone() };
+        assert_eq!(label(&called("", false), &described), "reception");
+        assert_eq!(label(&called("the old one", false), &described), "reception");
+        assert_eq!(label(&called("Jane's desk", true), &described), "Jane's desk");
+        assert_eq!(label(&called("the old one", false), &check_in(NO_TOKEN)), "the old one");
+        described.extensions = vec![crate::message::describing(vec![name("system", "Linux")]).unwrap()];
+        assert_eq!(label(&called("the old one", false), &described), "the old one");
     }
 
     #[test]

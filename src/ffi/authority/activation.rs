@@ -38,7 +38,7 @@ impl From<ActivationFile> for nodelock_activation {
             product: c_string(&*request.product),
             license_key: SecretText::new(&*request.license_key),
             application: c_string(&*request.application),
-            metadata: request.metadata.iter().map(pair).collect(),
+            metadata: request.metadata.iter().chain(&request.description()).map(pair).collect(),
             file,
         }
     }
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn nodelock_activation_application(
     unsafe { look(activation, ptr::null(), |activation| activation.application.as_ptr()) }
 }
 
-/// How many entries the application's metadata has.
+/// How many entries the application's metadata and the device's description have together.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_activation_metadata_count(activation: *const nodelock_activation) -> usize {
     // SAFETY: NULL or an activation that lives.

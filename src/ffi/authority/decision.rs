@@ -81,6 +81,10 @@ pub const NODELOCK_CHANGE_LICENSE: u32 = 10;
 /// stored under that license's id before, and is a part of the license when that is looked up
 /// (nodelock_records_answer()).
 pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
+/// What the device of a seat says of its machine now, for people: `[["computer", "desk"]]`, in place of what it said
+/// before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it, and it may be
+/// passed over.
+pub const NODELOCK_CHANGE_DESCRIPTION: u32 = 12;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -220,6 +224,9 @@ impl OneChange {
                 let (_, name) = named(&Query::CheckIn(*seat, *digest));
                 let change = Self::named(NODELOCK_CHANGE_CHECK_IN, name, json(revision)?);
                 Self { forget_below: *forget_below, ..change }
+            }
+            Change::Describe { seat, description } => {
+                Self::named(NODELOCK_CHANGE_DESCRIPTION, seat.to_string(), json(description)?)
             }
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
@@ -426,6 +433,9 @@ unsafe fn change<R: Copy>(
 }
 
 /// What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+///
+/// Later versions of the library add kinds. A decision with one that you do not know is not stored whole, so let the
+/// transaction fail and send nothing. Of those here, NODELOCK_CHANGE_DESCRIPTION alone may be passed over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_kind(
     decision: *const nodelock_decision,

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use disk::RootMount;
 
@@ -187,11 +187,20 @@ impl SystemRoot<'_> {
         ];
         let text = self.first_cpu();
         let first = text.split("\n\n").next().unwrap_or_default();
-        let fields = || first.lines().filter_map(|line| line.split_once(':'));
-        let field = |key| fields().find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
-        let found: Vec<&str> = KEYS.into_iter().filter_map(field).collect();
+        let (mut found, mut flags) = ([None; KEYS.len()], None);
+        for (name, value) in first.lines().filter_map(|line| line.split_once(':')) {
+            let place = match name.trim() {
+                "flags" => Some(&mut flags),
+                name => KEYS.iter().position(|key| *key == name).map(|key| &mut found[key]),
+            };
+            // Of several lines of a name the first counts.
+            if let Some(place) = place {
+                place.get_or_insert(value.trim());
+            }
+        }
+        let found: Vec<&str> = found.into_iter().flatten().collect();
         raw.push(Component::Cpu, Some(Zeroizing::new(found.join(" "))));
-        field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"))
+        flags.is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"))
     }
 
     fn hypervisor(&self, bit: bool, environment: &mut Environment) {
@@ -255,7 +264,7 @@ impl SystemRoot<'_> {
     /// value may be and dropped as such.
     fn value(&self, path: &str) -> Option<Zeroizing<String>> {
         let mut bytes = Vec::new();
-        read_record(self.open(path)?, &mut bytes, VALUE, SMALL).ok()?;
+        read_record::<VALUE>(self.open(path)?, &mut bytes, SMALL).ok()?;
         String::from_utf8(bytes).ok().map(Zeroizing::new)
     }
 
@@ -263,7 +272,7 @@ impl SystemRoot<'_> {
     fn record(&self, path: &str, limit: usize) -> Zeroizing<String> {
         let mut bytes = Vec::new();
         // What was read before an error is as good as what was read before the limit.
-        let _ = self.open(path).map(|file| read_record(file, &mut bytes, SMALL, limit));
+        let _ = self.open(path).map(|file| read_record::<SMALL>(file, &mut bytes, limit));
         Zeroizing::new(lossy(bytes))
     }
 
@@ -282,15 +291,20 @@ impl SystemRoot<'_> {
     fn first_cpu(&self) -> String {
         const FIRST_STEP: usize = 1000;
         const STEP: usize = 400;
+        const BOGOMIPS: &[u8] = b"bogomips";
         let mut block = vec![0; FIRST_CPU];
         let mut end = 0;
         if let Some(mut file) = self.open("proc/cpuinfo") {
             while end < FIRST_CPU {
                 let step = if end == 0 { FIRST_STEP } else { STEP };
+                // A mark may begin in the step before.
+                let begin = end.saturating_sub(BOGOMIPS.len());
                 let step = &mut block[end..FIRST_CPU.min(end + step)];
                 let Ok(1..) = file.read(step).inspect(|n| end += n) else { break };
-                let contains = |what: &[u8]| block[..end].windows(what.len()).any(|part| part == what);
-                if contains(b"\n\n") || contains(b"\nbogomips") {
+                let fresh = &block[begin..end];
+                let is_last = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(BOGOMIPS);
+                let mut lines = (0..fresh.len()).filter(|at| fresh[*at] == b'\n');
+                if lines.any(|at| is_last(&fresh[at + 1..])) {
                     break;
                 }
             }
@@ -311,20 +325,22 @@ impl SystemRoot<'_> {
     }
 }
 
-/// Reads what was written in one piece, `room` bytes at first and `limit` at most.
+/// Reads what was written in one piece, `ROOM` bytes at first and `limit` at most.
 ///
 /// A read that leaves room, and ends where a line or a text of a device tree does, has found the end: another one would
 /// find nothing.
-fn read_record(mut file: File, bytes: &mut Vec<u8>, room: usize, limit: usize) -> io::Result<()> {
-    bytes.resize(room, 0);
+fn read_record<const ROOM: usize>(mut file: File, bytes: &mut Vec<u8>, limit: usize) -> io::Result<()> {
+    // What is handed on is as long as the value: all of it is wiped in the end, byte by byte.
+    let mut room = [0; ROOM];
     let read = loop {
-        match file.read(bytes) {
+        match file.read(&mut room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => break read,
+            read => break read?,
         }
     };
-    bytes.truncate(*read.as_ref().unwrap_or(&0));
-    if read? < room && matches!(bytes.last(), None | Some(b'\n' | 0)) {
+    bytes.extend_from_slice(&room[..read]);
+    room[..read].zeroize();
+    if read < ROOM && matches!(bytes.last(), None | Some(b'\n' | 0)) {
         return Ok(());
     }
     let left = limit - bytes.len();

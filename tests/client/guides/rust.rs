@@ -1,14 +1,19 @@
 use std::time::Duration;
 
-use nodelock::{Authority, Client, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict};
+use nodelock::{
+    Authority, Client, ClientBuilder, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict,
+};
 
 /// `root` is your public key and `authority` your server's address: constants of your application.
 pub fn client(root: &str, authority: &str) -> Result<Client> {
-    Client::builder("Example Editor", Roots::new([root.parse()?]))
-        .application_version(env!("CARGO_PKG_VERSION"))
-        .replace_request(true) // whoever types another license key means that one
-        .authority(Authority::new(authority, HttpOptions::default().build()?))
-        .build()
+    let authority = Authority::new(authority, HttpOptions::default().build()?);
+    settings(Client::builder("Example Editor", Roots::new([root.parse()?])).authority(authority)).build()
+}
+
+/// What your application sets, and its tests on the builder that `TestAuthority::client` gives them. Whoever types
+/// another license key means that one.
+pub fn settings(builder: ClientBuilder) -> ClientBuilder {
+    builder.application_version(env!("CARGO_PKG_VERSION")).replace_request(true)
 }
 
 /// At each start, and once a day in an application that runs for days. Returns what to tell the user if it may not run.
@@ -19,6 +24,7 @@ pub fn start(client: &Client) -> Result<Option<String>> {
     }
     Ok(match started.status().verdict() {
         verdict if verdict.is_usable() => None,
+        Verdict::Unlicensed { pending: true } => Some("Waiting for a seat.".to_owned()), // each start asks again
         Verdict::Unlicensed { .. } | Verdict::Deactivated => Some("Enter your license key.".to_owned()),
         verdict => Some(verdict.to_string()), // the documents of `Verdict` say what to do about each
     })
@@ -34,7 +40,7 @@ pub fn activate(client: &Client, license_key: &str) -> Result<String> {
         Err(error) if error.kind() == ErrorKind::NoFreeSeat => {
             let next = error.seats().and_then(|seats| seats.next_lapse);
             Ok(match next {
-                Some(time) => format!("Every seat is taken. The next one is free on {time}."),
+                Some(time) => format!("Every seat is taken. One is free on {time} if nobody renews it."),
                 None => "Every seat is taken.".to_owned(),
             })
         }

@@ -115,8 +115,13 @@ class License:
         return headers
 
 
-REPLACES = 1
-_REQUEST_EXTENSIONS = {REPLACES: release.HANDLE}
+REPLACES, DESCRIPTION = 1, 2
+_REQUEST_EXTENSIONS = {REPLACES: release.HANDLE, DESCRIPTION: _METADATA}
+_CHECK_IN_EXTENSIONS = {DESCRIPTION: _METADATA}
+
+
+def _description(given: Extensions) -> List[Tuple[str, str]]:
+    return extension_of(given, DESCRIPTION, _METADATA) or []
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,12 @@ class ActivationRequest:
     @property
     def replaces(self) -> Optional[int]:
         """The handle of the seat that is to be replaced, if none is free."""
-        return extension_of(self.extensions, REPLACES, _REQUEST_EXTENSIONS[REPLACES])
+        return extension_of(self.extensions, REPLACES, release.HANDLE)
+
+    @property
+    def description(self) -> List[Tuple[str, str]]:
+        """What the device says of its machine for people."""
+        return _description(self.extensions)
 
     def headers(self) -> Headers:
         """Those of its text form."""
@@ -236,7 +246,12 @@ class CheckInRequest:
     fingerprint: Fingerprint = coded(FINGERPRINT)
     library: str = coded(NAME)
     application: str = coded(NAME)
-    extensions: Extensions = coded(EXTENSIONS)
+    extensions: Extensions = coded(extensions(_CHECK_IN_EXTENSIONS))
+
+    @property
+    def description(self) -> List[Tuple[str, str]]:
+        """What the device says of its machine for people."""
+        return _description(self.extensions)
 
     def headers(self) -> Headers:
         """Those of its text form."""

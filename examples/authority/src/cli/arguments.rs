@@ -1,10 +1,11 @@
 //! What can be typed.
 
 mod customer;
+mod event;
 mod license;
 mod people;
 mod product;
-mod terms;
+mod webhook;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -16,13 +17,18 @@ use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
-    license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
+    event::{EventCommand, ListedEvents},
+    license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
-    terms::SaidTerms,
+    webhook::{Allowed, WebhookCommand},
 };
 use crate::{
-    domain::{Location, ProductId},
+    domain::{
+        Digest, Location, ProductId,
+        filter::{Filter, List},
+    },
+    failure::Result,
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -91,7 +97,7 @@ pub(crate) enum Command {
     },
     /// Sell, show, change, stop
     #[command(subcommand)]
-    License(LicenseCommand),
+    License(Licenses),
     /// To whom licenses are sold
     #[command(subcommand)]
     Customer(CustomerCommand),
@@ -147,12 +153,17 @@ pub(crate) enum Command {
         out: Out,
     },
     /// Release the seat of a machine that is dead, lost or unwilling, and write its revocation
+    ///
+    /// On a terminal it asks first; `unrelease` takes it back. `license deactivate` releases all seats of a license.
     Release {
         #[command(flatten)]
         seat: SeatArguments,
         /// Why, in words that the customer will read
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         out: Out,
     },
@@ -183,7 +194,18 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
+    /// What happened to licenses, as receivers are told
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Servers of yours that are told of events
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+    /// What devices were refused lately, and why
+    #[command(subcommand)]
+    Refusal(RefusalCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -206,17 +228,59 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
-    Restore { file: PathBuf },
+    Restore {
+        file: PathBuf,
+        /// Restore it although the verification finds something; what it finds is shown
+        #[arg(long)]
+        despite_findings: bool,
+    },
     /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page:
     /// it then need not wait for licenses that it may have lost
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
+    /// Delete what is kept for longer than `policy retention` says, as a server does once a day
+    Prune,
+    /// Who did what and when, and whether that is still as it was noted
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
     /// Show who did what and when
-    Audit {
+    List {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
+    },
+    /// Look whether every line is as it was sealed and every seal as it was signed, while a server is at work
+    ///
+    /// Lines that have no seal yet are counted alone: a server seals them within a second, a command as it ends.
+    Verify {
+        /// A digest of the chain that was kept, from an earlier call for example: it must still be there
+        #[arg(long = "digest", value_name = "HEX", value_parser = digest)]
+        digests: Vec<Digest>,
+        /// A license that a device holds, in any form: the digest of the chain in it must still be there
+        #[arg(long = "license", value_name = "FILE")]
+        licenses: Vec<PathBuf>,
+    },
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    let digest = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
+    digest.ok_or_else(|| "64 hex digits are expected".to_owned())
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RefusalCommand {
+    /// Show activations and check-ins that were refused: once for each device, reason and day
+    List {
+        /// Of this license only
+        #[arg(long, value_name = "ID")]
+        license: Option<LicenseId>,
     },
 }
 
@@ -246,6 +310,8 @@ pub(crate) struct ServeArguments {
     /// several times. Nobody else's X-Forwarded-For is believed
     #[arg(long, value_name = "ADDRESS", env = "AUTHORITY_TRUSTED_PROXY", value_delimiter = ',', value_parser = proxy)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) webhooks: Allowed,
 }
 
 #[derive(Args)]
@@ -271,16 +337,6 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
-/// An id as a shop has them: something on one line.
-fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
-}
-
 /// The short name of a product.
 fn product(text: &str) -> Result<ProductId, &'static str> {
     text.parse()
@@ -291,6 +347,21 @@ fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     match text.parse::<IpAddr>() {
         Ok(address) if !address.is_unspecified() => Ok(address),
         _ => Err("the address of one proxy is expected"),
+    }
+}
+
+/// Which rows of a list.
+#[derive(Args)]
+pub(crate) struct Filtered {
+    /// Those alone that pass a filter, such as `state:active created<2026-08-01`; docs/OPERATING.md has the language
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+impl Filtered {
+    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for what is no filter of that list.
+    pub(crate) fn read(&self, list: List) -> Result<Filter> {
+        self.filter.as_deref().map_or(Ok(Filter::all(list)), |text| Filter::read(list, text))
     }
 }
 

@@ -7,25 +7,30 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, License, Outcome,
+    Error, ErrorKind, License, Outcome, Roots,
     authority::{SeatState, decision::Allow},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
-    arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
-    bulk, customers,
+    arguments::{
+        AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses, Reset,
+        SeatArguments,
+    },
+    bulk, customers, events,
     licenses::Desk,
     output::{self, Listing, Report},
-    people, products,
+    people, products, refusals, seats, webhooks,
 };
 use crate::{
-    domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
+    domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
     failure::{Failure, Result},
     http,
-    keys::{self, Presence, Vault, renewal::NewCertificate},
-    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Selling, Sellings, Service},
+    keys::{self, Presence, renewal::NewCertificate},
+    service::{
+        self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Sellings, Service,
+    },
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -38,19 +43,15 @@ const SERVER_CONNECTIONS: u32 = 16;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
-    let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let occasion = Occasion {
-        time: std::time::SystemTime::now().into(),
-        actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
-    };
+    let occasion = Occasion { time: std::time::SystemTime::now().into(), actor: Actor::Vendor(user()) };
     if let Command::Init { product, keep_keys } = command {
         let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
         return init(product, installation, wanted, &occasion).await;
     }
-    if let Command::Restore { file } = command {
-        let restored =
-            service::restore(file, &installation.database(), &installation.keys(), &occasion).await?;
-        return Ok(output::restored(file, &installation.keys(), restored));
+    if let Command::Restore { file, despite_findings } = command {
+        let (location, keys) = (installation.database(), installation.keys());
+        let restored = service::restore(file, &location, &keys, *despite_findings, &occasion).await?;
+        return Ok(output::restored(file, &keys, restored));
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
@@ -71,6 +72,13 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     let report = match Database::open(&installation.database(), connections).await {
         Ok(database) => {
             let report = execute(command, installation, &database, &occasion).await;
+            // A server seals what it notes itself. A command that looks at something waits for nobody who writes.
+            let is_server = matches!(command, Command::Serve(_));
+            if report.is_ok() && database.has_written() && !is_server {
+                // What is done is done. Where the keys are elsewhere or may not sign, the lines wait for whoever can
+                // seal them, and `audit verify` says how many do.
+                let _ = service::seal_audit(&database, &installation.keys()).await;
+            }
             database.close().await;
             report
         }
@@ -82,6 +90,12 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         }
         report => report,
     }
+}
+
+/// Whoever the operating system says it is. A variable that is empty says nothing.
+fn user() -> String {
+    let names = ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok());
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
 }
 
 async fn execute(
@@ -105,10 +119,16 @@ async fn execute(
         Command::Verify => {
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
         }
-        Command::License(LicenseCommand::Reset(reset)) => {
-            at_work(service().await?, async |service| allow(reset, service, occasion).await).await
+        Command::License(Licenses::AtWork(act)) => {
+            at_work(service().await?, async |service| match act {
+                LicenseAct::Reset(reset) => allow(reset, service, occasion).await,
+                LicenseAct::Deactivate { id, reason, yes } => {
+                    seats::deactivate((*id, reason.as_str(), *yes), service, occasion).await
+                }
+            })
+            .await
         }
-        Command::License(command) => {
+        Command::License(Licenses::AtDesk(command)) => {
             let keys = installation.keys();
             if let LicenseCommand::New(new) = command {
                 // Nothing is signed yet, but what could not be honored must not be sold.
@@ -154,8 +174,12 @@ async fn execute(
             })
             .await
         }
-        Command::Release { seat, reason, .. } => {
-            at_work(service().await?, async |service| release(seat, reason, service, occasion).await).await
+        Command::Release { seat, reason, yes, .. } => {
+            let choice = choice(seat);
+            at_work(service().await?, async |service| {
+                seats::release((choice, reason.as_str(), *yes), service, occasion).await
+            })
+            .await
         }
         Command::Unrelease { seat, .. } => {
             at_work(service().await?, async |service| {
@@ -168,18 +192,14 @@ async fn execute(
             .await
         }
         Command::ExtendTrial { seat, by } => {
-            // So many days from now on, or as many later than its end as that is.
-            let until = match (by.days, by.until) {
-                (_, Some(until)) => until,
-                (days, None) => occasion.time.plus_days(days.unwrap_or_default()),
-            };
+            let extension = by.extension()?;
             at_work(service().await?, async |service| {
-                let seat = service.extend_trial(choice(seat), until, occasion).await?;
+                let (seat, until) = service.extend_trial(choice(seat), extension, |_| (), occasion).await?;
+                let handle = seat.handle().to_string();
                 let words = format!(
-                    "Extended: the trial of the machine of seat {} ends at {until}. It hears of that when it checks in.",
-                    seat.handle()
+                    "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
                 );
-                Ok(Report::new(words, json!({ "handle": seat.handle().to_string(), "until": until.to_string() })))
+                Ok(Report::new(words, json!({ "handle": handle, "until": until.to_string() })))
             })
             .await
         }
@@ -197,13 +217,22 @@ async fn execute(
             })
             .await
         }
-        Command::List { license } => {
+        Command::List { license, filtered } => {
             let mut listing = Listing::new("seats", installation.json);
             let show = |row| listing.row(row, output::seat_words, output::seat);
-            service::seats(database, *license, occasion, show).await?;
+            let mut filter = filtered.read(List::Seats)?;
+            if let Some(id) = license {
+                filter = filter.and("license", &id.to_string());
+            }
+            service::seats(database, filter, occasion, show).await?;
             listing.finish("No seats.")
         }
-        Command::Account(command) => people::account(command, database, occasion).await,
+        Command::Event(command) => events::events(command, database, occasion, installation.json).await,
+        Command::Webhook(command) => {
+            webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
+        }
+        Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
+        Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
         Command::Certificate(CertificateCommand::Show { product }) => {
@@ -239,13 +268,47 @@ async fn execute(
                 );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let vault = Vault::open_or_create(&installation.keys())?;
+            let vault = match service::vault(database, &installation.keys()).await {
+                Err(failure @ Failure::VaultMissing) => {
+                    // Devices need the server more than anybody needs the copies.
+                    tracing::warn!(event = "vault-missing", error = failure.message());
+                    None
+                }
+                vault => vault?,
+            };
             let service = service().await?.with_vault(vault);
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => {
+        Command::Prune => {
+            let pruned = service::prune(database, occasion).await?;
+            let counts = pruned.members().into_iter().filter(|(_, count)| *count > 0);
+            let counts: Vec<_> = counts.map(|(name, count)| format!("{count} of {name}")).collect();
+            let words = match counts.is_empty() {
+                true => "Nothing was kept for too long.".to_owned(),
+                false => format!("Let go: {}.", counts.join(", ")),
+            };
+            let fields: Map<String, Value> =
+                pruned.members().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+            Ok(Report::new(words, fields.into()))
+        }
+        Command::Audit(AuditCommand::Verify { digests, licenses }) => {
+            let by_hand = |digest: &Digest| Kept { by: "somebody".to_owned(), digest: *digest };
+            let mut kept: Vec<Kept> = digests.iter().map(by_hand).collect();
+            let roots = Roots::new(products.iter().map(|product| product.root));
+            for file in licenses {
+                let license = License::verify(&read(file)?, &roots)?;
+                let digest = license.chain().ok_or_else(|| {
+                    Failure::Usage(
+                        "that license was signed before anything was sealed, so it tells nothing".into(),
+                    )
+                })?;
+                kept.push(Kept { by: format!("the device of seat {}", license.handle), digest });
+            }
+            Ok(output::verified_audit(&service::verify_audit(database, &kept, occasion).await?))
+        }
+        Command::Audit(AuditCommand::List { limit }) => {
             let mut listing = Listing::new("audit", installation.json);
             let show = |row| listing.row(row, output::audit_words, output::audit);
             service::audit(database, *limit, occasion, show).await?;
@@ -396,27 +459,6 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
             Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, text))
         }
     }
-}
-
-async fn release(
-    seat: &SeatArguments,
-    reason: &str,
-    service: &Service,
-    occasion: &Occasion,
-) -> Result<Report> {
-    let (seat, revocation) = service.release(choice(seat), reason, occasion).await?;
-    let handle = seat.handle();
-    let fields = json!({ "handle": handle.to_string(), "outcome": seat.state().name() });
-    Ok(match revocation {
-        Some(revocation) => {
-            let words = format!(
-                "Released: seat {handle} is back in the pool. Its machine stops when it takes in the revocation, and at the \
-                 end of its lease in any case."
-            );
-            Report::new(words, fields).with_document("revocation", revocation.to_text())
-        }
-        None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
-    })
 }
 
 async fn allow(reset: &Reset, service: &Service, occasion: &Occasion) -> Result<Report> {

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, SaidTerms},
+    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{CustomerId, LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
+    service::{self, Buyer, Changing, Database, Edited, InPlaceOf, NewOrder, Offer, Placed, Sale},
 };
 
 /// Where a vendor deals with licenses.
@@ -33,12 +33,16 @@ impl Desk<'_> {
     pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
         match command {
             LicenseCommand::New(new) => self.sell(new).await,
-            LicenseCommand::List { customer } => {
+            LicenseCommand::List { customer, filtered } => {
                 let mut listing = Listing::new("licenses", self.as_json);
                 let now = self.occasion.time;
                 let show =
                     |row| listing.row(row, output::license_words, |license| output::license(license, now));
-                service::licenses(self.database, *customer, self.occasion, show).await?;
+                let mut filter = filtered.read(List::Licenses)?;
+                if let Some(id) = customer {
+                    filter = filter.and("customer", &id.to_string());
+                }
+                service::licenses(self.database, filter, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Show { id } => {
@@ -46,14 +50,16 @@ impl Desk<'_> {
                 output::license_view(&view, self.occasion.time)
             }
             LicenseCommand::Find { hint } => self.find(hint).await,
-            LicenseCommand::Edit { id, terms, changing } => self.edit(*id, terms, *changing).await,
+            LicenseCommand::Edit { id, customer, terms, changing } => {
+                self.edit(*id, terms, *customer, *changing).await
+            }
             LicenseCommand::Extend { id, by, changing } => self.extend(*id, by, *changing).await,
             LicenseCommand::Rekey { new, hint } => {
                 self.rekey(new, hint.as_deref().map_or(InPlaceOf::All, InPlaceOf::Ending)).await
             }
             LicenseCommand::AddKey(new) => self.rekey(new, InPlaceOf::None).await,
             LicenseCommand::RevokeKey { id, hint } => {
-                let hint = service::revoke_key(self.database, *id, hint, self.occasion).await?;
+                let hint = service::revoke_key(self.database, *id, hint, |_| Ok(()), self.occasion).await?;
                 let words = format!("The key ..{hint} of license {id} activates nothing any more.");
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": hint })))
             }
@@ -64,8 +70,6 @@ impl Desk<'_> {
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
             }
-            // Done where a service is at work.
-            LicenseCommand::Reset(_) => Err(Failure::Usage("reset".into())),
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
             LicenseCommand::Void { yes: false, .. } => {
@@ -87,23 +91,35 @@ impl Desk<'_> {
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let product = service::product(self.database, new.product.as_ref()).await?;
+        let named = new.product.as_ref();
+        let product = service::product_within_reach(self.database, named, Act::Sell, self.occasion).await?;
         let mut said = new.terms.said()?;
-        let licensee = match (&new.licensee, new.customer) {
-            (Some(licensee), _) => licensee.clone(),
-            (None, Some(id)) => service::customer(self.database, id, self.occasion).await?.details.name,
-            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
+        let order = match &new.order {
+            Some(id) => {
+                let order = NewOrder {
+                    id: id.clone(),
+                    said: said.clone(),
+                    count: new.count,
+                    customer: new.customer,
+                    reseller: new.reseller.clone(),
+                };
+                match service::place_order(self.database, &product, order, self.occasion).await? {
+                    Placed::New(order) => Some(order),
+                    Placed::Before(licenses) => return Ok(sold_already(&licenses, id)),
+                }
+            }
+            None => None,
         };
-        said.say("licensee", licensee.into());
+        match (&new.licensee, new.customer) {
+            (Some(_), _) => {}
+            (None, Some(id)) => {
+                let customer = service::customer(self.database, id, self.occasion).await?;
+                said.say("licensee", customer.details.name.into());
+            }
+            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        }
         let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
-        let order = new.order.as_ref().map(|id| Order {
-            id: id.clone(),
-            product: product.id.clone(),
-            said: said.clone(),
-            count: new.count,
-            customer: new.customer,
-            reseller: new.reseller.clone(),
-        });
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {
@@ -126,7 +142,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let vault = vault.as_ref();
         let buyer = Buyer { order: order.as_ref(), customer: new.customer };
         let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
@@ -138,6 +154,18 @@ impl Desk<'_> {
             }
             Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should
+    /// not fail for that.
+    async fn vault(&self) -> Result<Option<Vault>> {
+        match service::vault(self.database, self.keys).await {
+            Err(failure @ Failure::VaultMissing) => {
+                eprintln!("warning: {}", failure.message());
+                Ok(None)
+            }
+            vault => vault,
         }
     }
 
@@ -167,23 +195,25 @@ impl Desk<'_> {
     }
 
     async fn extend(&self, id: LicenseId, by: &ExtendBy, changing: Changes) -> Result<Report> {
-        let extension = match (by.days, by.until) {
-            (Some(days), _) => Extension::Days(days),
-            (None, Some(until)) => Extension::Until(until),
-            (None, None) => return Err(Failure::Usage("say by how much".into())),
-        };
+        let extension = by.extension()?;
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::extend(self.database, id, extension, how, self.occasion).await?;
+        let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 
-    async fn edit(&self, id: LicenseId, terms: &SaidTerms, changing: Changes) -> Result<Report> {
+    async fn edit(
+        &self,
+        id: LicenseId,
+        terms: &SaidTerms,
+        customer: Option<CustomerId>,
+        changing: Changes,
+    ) -> Result<Report> {
         let said = terms.said()?;
-        if said.is_empty() {
+        if said.is_empty() && customer.is_none() {
             return Err(Failure::Usage("say what is to change".into()));
         }
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::edit(self.database, id, &said, how, self.occasion).await?;
+        let edited = service::edit_and_give(self.database, id, &said, customer, how, self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 
@@ -197,7 +227,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let new = (rekey.key.as_deref(), place);
         match service::rekey(self.database, vault.as_ref(), id, new, hand_over, self.occasion).await {
             Ok(hint) => {

@@ -3,13 +3,18 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod confirm;
 mod customers;
+mod events;
 mod licenses;
 mod output;
 mod people;
 mod products;
+mod refusals;
+mod seats;
+mod webhooks;
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -18,6 +23,9 @@ use self::{
     output::Report,
 };
 use crate::{failure::Failure, http};
+
+/// How long the end waits for what nobody waits for any more, such as the lookup of a name.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage, 3 an
 /// order that was sold before.
@@ -37,7 +45,11 @@ pub fn main() -> ExitCode {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let report = match runtime.enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.installation)),
+        Ok(runtime) => {
+            let report = runtime.block_on(commands::run(&arguments.command, &arguments.installation));
+            runtime.shutdown_timeout(LEFT_BEHIND);
+            report
+        }
         Err(error) => Err(nodelock::Error::io("runtime", error).into()),
     };
     let out = match &arguments.command {
@@ -75,7 +87,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 59] = [
+    const COMMANDS: [(&str, Option<Act>); 74] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -84,21 +96,26 @@ mod tests {
         ("account role", Some(Act::Accounts)),
         ("account totp", Some(Act::Accounts)),
         ("activate", Some(Act::Activate)),
-        ("audit", Some(Act::ShowAudit)),
+        ("audit list", Some(Act::ShowAudit)),
+        ("audit verify", Some(Act::Verify)),
         ("backup", Some(Act::Ledger)),
         ("certificate new", Some(Act::Issuer)),
         ("certificate show", None),
         ("check-in", Some(Act::CheckIn)),
         ("customer edit", Some(Act::Sell)),
+        ("customer erase", Some(Act::Erase)),
         ("customer list", Some(Act::ShowLicenses)),
         ("customer new", Some(Act::Sell)),
         ("customer show", Some(Act::ShowLicenses)),
         ("deployment-key list", Some(Act::Tokens)),
         ("deployment-key new", Some(Act::Tokens)),
         ("deployment-key revoke", Some(Act::Tokens)),
+        ("event kinds", None),
+        ("event list", Some(Act::ShowAudit)),
         ("extend-trial", Some(Act::Extend)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
+        ("license deactivate", Some(Act::Release)),
         ("license edit", Some(Act::Edit)),
         ("license extend", Some(Act::Extend)),
         ("license find", Some(Act::ShowLicenses)),
@@ -117,13 +134,16 @@ mod tests {
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
         ("policy edit", Some(Act::Products)),
+        ("policy retention", Some(Act::Products)),
         ("policy show", None),
         ("product edit", Some(Act::Products)),
         ("product list", None),
         ("product new", Some(Act::Products)),
         ("product show", None),
+        ("prune", Some(Act::Ledger)),
         ("redeem", Some(Act::Redeem)),
         ("redeem-all", Some(Act::Redeem)),
+        ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
         ("restore", Some(Act::Ledger)),
@@ -136,6 +156,13 @@ mod tests {
         ("unrelease", Some(Act::Release)),
         ("verify", Some(Act::Verify)),
         ("vouch", Some(Act::Ledger)),
+        ("webhook add", Some(Act::Webhooks)),
+        ("webhook deliveries", Some(Act::Webhooks)),
+        ("webhook list", Some(Act::Webhooks)),
+        ("webhook remove", Some(Act::Webhooks)),
+        ("webhook replay", Some(Act::Webhooks)),
+        ("webhook secret", Some(Act::Webhooks)),
+        ("webhook test", Some(Act::Webhooks)),
     ];
 
     #[test]

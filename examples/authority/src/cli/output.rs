@@ -8,18 +8,18 @@ use std::{
 
 use nodelock::{
     Certificate, Error, LicenseId, Timestamp,
-    authority::{Allowance, History, LicenseRecord},
+    authority::{Allowance, History, LicenseRecord, SeatName},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
         AuditRow, Customer, CustomerDetails, Finding, KeyRow, LicenseRow, OrderRow, Product, SeatRow,
-        TermsVersion,
+        TermsVersion, hex,
     },
     failure::{Failure, Result},
     keys,
-    service::{LicenseView, Restored, UNSEEN, Verified, differences},
+    service::{LicenseView, Restored, UNSEEN, Verified, VerifiedAudit, differences},
 };
 
 /// What a command comes to.
@@ -61,6 +61,17 @@ impl From<Failure> for Report {
     }
 }
 
+/// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read.
+/// Names and reasons come from outside. Lines stay lines.
+fn shown(text: &str) -> String {
+    let is_seen = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+    };
+    text.chars().map(|c| if c == '\n' || is_seen(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
 /// Prints a report. The document goes to `out`, or else to standard output with the words on standard error, so that
 /// it can be piped.
 pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Result<()> {
@@ -71,6 +82,7 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     if let Some(failure) = &report.failure {
         words += &format!("error: {}", failure.message());
     }
+    let words = shown(&words);
     let (stdout, stderr) = if report.is_printed {
         (String::new(), if report.failure.is_some() { words } else { String::new() })
     } else if as_json {
@@ -161,7 +173,7 @@ impl Listing {
         let written = match (self.as_json, self.rows) {
             (true, 1) => write!(self.out, "{{\"{}\": [\n{}", self.name, json(&row)),
             (true, _) => write!(self.out, ",\n{}", json(&row)),
-            (false, _) => writeln!(self.out, "{}", words(&row)),
+            (false, _) => writeln!(self.out, "{}", shown(&words(&row)).replace('\n', "\u{FFFD}")),
         };
         Ok(written.map_err(failed_to_print)?)
     }
@@ -209,12 +221,13 @@ pub(crate) fn customer(customer: &Customer) -> Value {
         "notes": notes,
         "created": customer.created.to_string(),
         "revision": customer.revision,
+        "erased": time(customer.erased),
     })
 }
 
 pub(crate) fn order_words(row: &OrderRow) -> String {
     let OrderRow { order, sold, is_void } = row;
-    let mut line = format!("{}  {sold}  {} of {}", order.id, order.count, order.product);
+    let mut line = format!("{}  {sold}  {} of {}", order.key.id, order.count, order.key.product);
     if let Some(customer) = order.customer {
         line += &format!(" for customer {customer}");
     }
@@ -227,8 +240,9 @@ pub(crate) fn order_words(row: &OrderRow) -> String {
 pub(crate) fn order(row: &OrderRow) -> Value {
     let OrderRow { order, sold, is_void } = row;
     json!({
-        "id": order.id,
-        "product": order.product.to_string(),
+        "id": order.key.id,
+        "product": order.key.product.to_string(),
+        "seller": order.key.seller,
         "customer": order.customer.map(|id| id.to_string()),
         "reseller": order.reseller,
         "terms": order.said,
@@ -353,7 +367,7 @@ fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
 }
 
 pub(crate) fn seat_words(seat: &SeatRow) -> String {
-    let metadata = seat.device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+    let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
         "{}  {:<9}{}  since {}  license {}  device {}{}",
         seat.handle,
@@ -362,7 +376,7 @@ pub(crate) fn seat_words(seat: &SeatRow) -> String {
         seat.changed,
         license_of(seat),
         seat.device_key.id(),
-        metadata.collect::<String>()
+        machine.collect::<String>()
     )
 }
 
@@ -386,7 +400,7 @@ pub(crate) fn seat(seat: &SeatRow) -> Value {
         "copies": seat.copies,
         "virtual_machine": seat.virtual_machine,
         "container": seat.container,
-        "machine": pairs(&seat.device.metadata),
+        "machine": pairs(&seat.device.pairs()),
         "application": seat.device.application,
         "library": seat.device.library,
     })
@@ -423,20 +437,29 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
 }
 
 pub(crate) fn audit_words(row: &AuditRow) -> String {
-    let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
+    let actor = match &row.peer {
+        Some(peer) => format!("{}@{peer}", row.actor),
+        None => row.actor.clone(),
+    };
+    let mut line = format!("{}  {actor:<12}  {:<17}", row.at, row.action);
     if let Some(handle) = row.handle {
         line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
     }
     if let Some(license) = &row.license {
         line += &format!("  license {license}");
     }
-    if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
+    for words in [Some(&row.detail), row.personal.as_ref()].into_iter().flatten().filter(|w| !w.is_empty()) {
+        line += &format!("  {words}");
+    }
+    line
 }
 
 pub(crate) fn audit(row: &AuditRow) -> Value {
     json!({
         "at": row.at.to_string(),
         "actor": row.actor,
+        "role": row.role,
+        "peer": row.peer,
         "action": row.action,
         "license": row.license.map(|license| license.to_string()),
         "handle": row.handle.map(|handle| handle.to_string()),
@@ -444,6 +467,7 @@ pub(crate) fn audit(row: &AuditRow) -> Value {
         "from": row.from,
         "to": row.to,
         "detail": row.detail,
+        "personal": row.personal,
     })
 }
 
@@ -458,14 +482,27 @@ pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
 
 pub(crate) fn restored(file: &Path, keys: &Path, restored: Restored) -> Report {
     match restored {
-        Restored::Damaged(verified) => verified_as(&verified, "Nothing is restored."),
-        Restored::Done { keys_are_here } => {
-            let mut words = format!("The ledger is restored from {}.", file.display());
+        Restored::Damaged(verified) => {
+            verified_as(&verified, "Nothing is restored. With --despite-findings it is, as the copy has it.")
+        }
+        Restored::Done(verified) => {
+            let mut words: String = verified.findings.iter().map(finding_words).collect();
+            if verified.found > 0 {
+                words += &format!("{} findings. ", verified.found);
+            }
+            words += &format!("The ledger is restored from {}.", file.display());
+            let keys_are_here = verified.keys_are_here;
             if !keys_are_here {
                 words += &format!(" Its keys are not here: put their copy into {}.", keys.display());
             }
             words += " Seats and sales of after the copy are not in it; docs/OPERATING.md says what to do about them.";
-            Report::new(words, json!({ "file": file.display().to_string(), "keys_are_here": keys_are_here }))
+            let fields = json!({
+                "file": file.display().to_string(),
+                "keys_are_here": keys_are_here,
+                "found": verified.found,
+                "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
+            });
+            Report::new(words, fields)
         }
     }
 }
@@ -475,46 +512,83 @@ pub(crate) fn verified(verified: &Verified) -> Report {
 }
 
 fn verified_as(verified: &Verified, more: &str) -> Report {
-    let line = |finding: &Finding| {
-        let mut line = finding.table.clone();
-        finding.column.iter().for_each(|column| line += &format!(".{column}"));
-        finding.license.iter().for_each(|license| line += &format!("  license {license}"));
-        finding
-            .seat
-            .iter()
-            .for_each(|seat| line += &format!("  seat {} of {}", seat.handle, seat.device_key.id()));
-        finding.row.iter().for_each(|row| line += &format!("  {row}"));
-        format!("{line}: {}\n", finding.detail)
-    };
-    let mut words: String = verified.findings.iter().map(line).collect();
+    let mut words: String = verified.findings.iter().map(finding_words).collect();
     words += &format!("{} records looked at, {} findings.", verified.records, verified.found);
     if !verified.keys_are_here {
         words += " The keys are not here, so the ledger was not compared with them.";
+    }
+    if verified.keys_not_compared > 0 {
+        words += &format!(
+            " {} license keys are kept in a vault that is not here, and were not compared.",
+            verified.keys_not_compared
+        );
     }
     if !more.is_empty() {
         words += &format!(" {more}");
     }
     words += "\n";
-    let finding = |finding: &Finding| {
-        json!({
-            "table": finding.table,
-            "column": finding.column,
-            "license": finding.license.map(|license| license.to_string()),
-            "seat": finding.seat.map(|seat| seat.handle.to_string()),
-            "device": finding.seat.map(|seat| seat.device_key.to_string()),
-            "row": finding.row,
-            "detail": finding.detail,
-        })
-    };
     let fields = json!({
         "records": verified.records,
         "found": verified.found,
-        "findings": verified.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
         "keys_are_here": verified.keys_are_here,
+        "keys_not_compared": verified.keys_not_compared,
         "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
     });
     let report = Report::new(words, fields);
     if verified.found > 0 { report.with_failure(Failure::Findings(verified.found)) } else { report }
+}
+
+fn finding_words(finding: &Finding) -> String {
+    let mut line = finding.table.clone();
+    finding.column.iter().for_each(|column| line += &format!(".{column}"));
+    finding.license.iter().for_each(|license| line += &format!("  license {license}"));
+    let seat = |seat: &SeatName| format!("  seat {} of {}", seat.handle, seat.device_key.id());
+    finding.seat.iter().for_each(|name| line += &seat(name));
+    finding.row.iter().for_each(|row| line += &format!("  {row}"));
+    format!("{line}: {}\n", finding.detail)
+}
+
+fn finding_value(finding: &Finding) -> Value {
+    json!({
+        "table": finding.table,
+        "column": finding.column,
+        "license": finding.license.map(|license| license.to_string()),
+        "seat": finding.seat.map(|seat| seat.handle.to_string()),
+        "device": finding.seat.map(|seat| seat.device_key.to_string()),
+        "row": finding.row,
+        "detail": finding.detail,
+    })
+}
+
+pub(super) fn verified_audit(verified: &VerifiedAudit) -> Report {
+    let VerifiedAudit { chain, findings, found } = verified;
+    let mut words: String = findings.iter().map(finding_words).collect();
+    words += &format!(
+        "{} seals of {} lines looked at, {} lines without a seal yet, {found} findings.\n",
+        chain.seals, chain.lines, chain.unsealed
+    );
+    if let Some(newest) = &chain.newest {
+        let digest = hex(&newest.digest());
+        words += &format!(
+            "The newest is seal {} of {}. Keep its digest elsewhere, and `audit verify --digest` tells whether the chain \
+             still has it:\n\n    {digest}\n",
+            newest.number, newest.at
+        );
+    }
+    let newest = chain.newest.as_ref().map(|newest| {
+        json!({ "number": newest.number, "at": newest.at.to_string(), "digest": hex(&newest.digest()) })
+    });
+    let fields = json!({
+        "seals": chain.seals,
+        "lines": chain.lines,
+        "unsealed": chain.unsealed,
+        "newest": newest,
+        "found": found,
+        "findings": findings.iter().map(finding_value).collect::<Vec<_>>(),
+    });
+    let report = Report::new(words, fields);
+    if *found > 0 { report.with_failure(Failure::Findings(*found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {
@@ -538,6 +612,6 @@ fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn pairs(pairs: &[(String, String)]) -> Value {
+pub(super) fn pairs(pairs: &[(String, String)]) -> Value {
     pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
 }

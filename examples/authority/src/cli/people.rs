@@ -1,6 +1,9 @@
 //! What each command about accounts, tokens and deployment keys does.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    path::Path,
+};
 
 use nodelock::{Error, Timestamp};
 use serde_json::{Value, json};
@@ -11,7 +14,7 @@ use super::{
     output::Report,
 };
 use crate::{
-    domain::{Account, Credential, Occasion},
+    domain::{Account, Credential, CredentialKind, Occasion},
     failure::{Failure, Result},
     service::{self, AccountChange, CredentialRow, Database, NewCredential, SecondFactor},
 };
@@ -21,6 +24,7 @@ const LONGEST_LINE: u64 = 4096;
 
 pub(crate) async fn account(
     command: &AccountCommand,
+    keys: &Path,
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
@@ -31,7 +35,9 @@ pub(crate) async fn account(
     match command {
         AccountCommand::New { name, role } => {
             let password = password()?;
-            let factor = service::new_account(database, name, *role, password, occasion).await?;
+            let vault = service::vault(database, keys).await?;
+            let new = (name.as_str(), *role, password);
+            let factor = service::new_account(database, vault.as_ref(), new, |_| Ok(()), occasion).await?;
             Ok(second_factor(&format!("Account {name}, {role}."), name, &factor))
         }
         AccountCommand::List => {
@@ -52,7 +58,9 @@ pub(crate) async fn account(
             change(name, AccountChange::Password(password()?), words).await
         }
         AccountCommand::Totp { name } => {
-            let factor = service::new_second_factor(database, name, occasion).await?;
+            let vault = service::vault(database, keys).await?;
+            let factor =
+                service::new_second_factor(database, vault.as_ref(), name, |_| Ok(()), occasion).await?;
             Ok(second_factor(&format!("Account {name} has a new second factor."), name, &factor))
         }
         AccountCommand::Role { name, role } => {
@@ -101,10 +109,13 @@ pub(crate) async fn token(
             scopes.dedup();
             let (name, product) = (new.name.clone(), new.product.clone());
             let new = NewCredential::Token { name, scopes, product, expires: new.expires };
-            made("Token", "token", service::new_credential(database, new, occasion).await?)
+            made("Token", "token", service::new_credential(database, new, |_, _| Ok(()), occasion).await?)
         }
-        TokenCommand::List => list(database, occasion, "tokens", "No tokens.").await,
-        TokenCommand::Revoke { id } => revoked("Token", service::revoke(database, id, occasion).await?, id),
+        TokenCommand::List => list(database, occasion, CredentialKind::Token).await,
+        TokenCommand::Revoke { id } => {
+            let which = (CredentialKind::Token, id.as_str());
+            revoked("Token", service::revoke(database, which, occasion).await?, id)
+        }
     }
 }
 
@@ -118,13 +129,16 @@ pub(crate) async fn deployment_key(
             let (name, license) = (new.name.clone(), new.license);
             let (most, expires) = (new.limit, new.expires);
             let new = NewCredential::DeploymentKey { name, license, most, expires };
-            made("Deployment key", "deployment_key", service::new_credential(database, new, occasion).await?)
+            made(
+                "Deployment key",
+                "deployment_key",
+                service::new_credential(database, new, |_, _| Ok(()), occasion).await?,
+            )
         }
-        DeploymentKeyCommand::List => {
-            list(database, occasion, "deployment_keys", "No deployment keys.").await
-        }
+        DeploymentKeyCommand::List => list(database, occasion, CredentialKind::DeploymentKey).await,
         DeploymentKeyCommand::Revoke { id } => {
-            revoked("Deployment key", service::revoke(database, id, occasion).await?, id)
+            let which = (CredentialKind::DeploymentKey, id.as_str());
+            revoked("Deployment key", service::revoke(database, which, occasion).await?, id)
         }
     }
 }
@@ -139,13 +153,13 @@ fn revoked(what: &str, changed: bool, id: &str) -> Result<Report> {
     Ok(Report::new(format!("{what} {id} is revoked{already}."), json!({ "id": id, "changed": changed })))
 }
 
-async fn list(database: &Database, occasion: &Occasion, field: &str, none: &str) -> Result<Report> {
-    let rows = service::credentials(database, occasion).await?;
-    let rows = rows.iter().filter(|row| match row.credential {
-        Credential::Token(_) => field == "tokens",
-        Credential::DeploymentKey(_) => field == "deployment_keys",
-    });
-    let (words, values): (Vec<String>, Vec<Value>) = rows.map(credential).unzip();
+async fn list(database: &Database, occasion: &Occasion, kind: CredentialKind) -> Result<Report> {
+    let rows = service::credentials(database, kind, occasion).await?;
+    let (words, values): (Vec<String>, Vec<Value>) = rows.iter().map(credential).unzip();
+    let (field, none) = match kind {
+        CredentialKind::Token => ("tokens", "No tokens."),
+        CredentialKind::DeploymentKey => ("deployment_keys", "No deployment keys."),
+    };
     let words = if words.is_empty() { none.to_owned() } else { words.concat() };
     Ok(Report::new(words, json!({ field: values })))
 }

@@ -9,10 +9,10 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{Occasion, Said},
+    domain::{Occasion, Retention, RetentionChange, Said},
     failure::{Failure, Result},
     keys::ROOT_KEY,
-    service::{self, Change, Database, Keys},
+    service::{self, Change, Database, Keys, ProductEdit},
 };
 
 pub(crate) async fn run(
@@ -49,30 +49,20 @@ pub(crate) async fn run(
             let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
             Ok(Report::new(words, output::product(&product)))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited } => {
-            let mut based_on = *if_version;
-            let mut product = None;
-            if let Some(keeps) = keeps_keys {
-                let edited =
-                    service::set_keeps_keys(database, id.as_ref(), *keeps, based_on, occasion).await?;
-                // What follows is based on that.
-                based_on = based_on.map(|_| edited.revision);
-                product = Some(edited);
-            }
-            if let Some(TrialLicense(license)) = trial_license {
-                let edited =
-                    service::set_trial_license(database, id.as_ref(), *license, based_on, occasion).await?;
-                based_on = based_on.map(|_| edited.revision);
-                product = Some(edited);
-            }
-            let product = match product.filter(|_| edited.is_empty()) {
-                Some(product) => product,
-                None => {
-                    let said = said(edited)?;
-                    let change = Change { said: &said, unsaid: &edited.unset };
-                    service::edit_product(database, id.as_ref(), &change, based_on, occasion).await?
-                }
+        ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
+            Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
+        }
+        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited, .. } => {
+            let trial_license = trial_license.map(|TrialLicense(license)| license);
+            let said = match edited.is_empty() && (keeps_keys.is_some() || trial_license.is_some()) {
+                true => None,
+                false => Some(said(edited)?),
             };
+            let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
+            let edit = ProductEdit { terms, keeps_keys: *keeps_keys, trial_license };
+            let product =
+                service::edit_product(database, id.as_ref(), (&edit, *if_version), |_| Ok(()), occasion)
+                    .await?;
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
                 product.id,
@@ -93,7 +83,20 @@ pub(crate) async fn policies(
         PolicyCommand::Edit { edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            service::edit_policies(database, &change, occasion).await?
+            service::edit_policies(database, &change, |_| Ok(()), occasion).await?
+        }
+        PolicyCommand::Retention(arguments) => {
+            let change = RetentionChange::from(arguments);
+            let retention = match change == RetentionChange::default() {
+                true => service::retention(database).await?,
+                false => service::edit_retention(database, change, occasion).await?,
+            };
+            let Retention { audit_days, evidence_days, check_in_days, refusal_days } = retention;
+            let words = format!(
+                "Days for which what is personal is kept:\n  audit: {audit_days}\n  evidence: {evidence_days}\n  \
+                 check-ins after the end of a seat: {check_in_days}\n  refusals: {refusal_days}"
+            );
+            return Ok(Report::new(words, json!(retention)));
         }
     };
     let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));

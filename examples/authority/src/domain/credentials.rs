@@ -1,14 +1,15 @@
 //! Accounts of people, tokens of programs, deployment keys of machines: as the ledger keeps them.
 //!
 //! No secret is in them that could be used: passwords are hashed slowly, tokens and recovery codes once, because they
-//! are random. The one exception is the secret of a second factor, which the authority must know to check its codes.
+//! are random. The secret of a second factor, which the authority must know to check its codes, is encrypted under a
+//! key that is not in the ledger.
 
 use nodelock::{LicenseId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::rights::{Act, Role, Scope};
 
-/// A person of the vendor's. It has no `Debug`, which would show the secret of the second factor.
+/// A person of the vendor's. It has no `Debug`, which would show what guards the account.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Account {
@@ -16,7 +17,7 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) password: Password,
-    /// The secret of the second factor, in base64url.
+    /// The secret of the second factor, encrypted, in base64url.
     pub(crate) totp: String,
     /// The step of time of the last code that was taken: no code is taken twice.
     pub(crate) totp_step: u64,
@@ -59,6 +60,13 @@ pub(crate) enum Credential {
     DeploymentKey(DeploymentKey),
 }
 
+/// Which of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    Token,
+    DeploymentKey,
+}
+
 /// For a program of the vendor's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,10 +100,41 @@ pub(crate) struct DeploymentKey {
 }
 
 impl Credential {
+    pub(crate) fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(_) => CredentialKind::Token,
+            Self::DeploymentKey(_) => CredentialKind::DeploymentKey,
+        }
+    }
+
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Token(token) => &token.id,
             Self::DeploymentKey(key) => &key.id,
+        }
+    }
+
+    /// What the audit says of it, the id first: what a verification compares it with.
+    pub(crate) fn noted(&self) -> String {
+        let (line, expires) = match self {
+            Self::Token(token) => {
+                let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
+                let line = format!("{} {}: {}", token.id, token.name, scopes.join(" "));
+                let of = token.product.iter().map(|product| format!(" of {product}"));
+                (of.fold(line, |line, of| line + &of), token.expires)
+            }
+            Self::DeploymentKey(key) => {
+                let line = format!("{} {}: {} of license {}", key.id, key.name, key.most, key.license);
+                (line, key.expires)
+            }
+        };
+        expires.map_or(line.clone(), |end| format!("{line}, until {end}"))
+    }
+
+    pub(crate) fn revoked(&self) -> Option<Timestamp> {
+        match self {
+            Self::Token(token) => token.revoked,
+            Self::DeploymentKey(key) => key.revoked,
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Customer {
     pub(crate) created: Timestamp,
     /// How often it was changed, from 1 on.
     pub(crate) revision: u32,
+    /// When what was noted was erased, because the customer asked for that.
+    pub(crate) erased: Option<Timestamp>,
 }
 
 /// What a vendor notes of a customer. Nothing of it is ever signed into a license, but for the name that a sale takes

@@ -2,11 +2,20 @@
 
 mod credentials;
 mod customer;
+mod event;
+pub(crate) mod filter;
 mod location;
+mod order;
 mod product;
+mod refusal;
+mod refusals;
+mod retention;
 pub(crate) mod rights;
 mod said;
+mod seal;
 mod submission;
+mod terms;
+mod webhook;
 
 use std::{
     fmt,
@@ -16,20 +25,31 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
+    authority::{
+        Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Reply, Seat, SeatName, SeatState, decision::Ruling,
+    },
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
+    event::{EventRow, kind_of},
     location::Location,
+    order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
+    refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
+    refusals::Refusals,
+    retention::{Retention, RetentionChange, days_before},
     said::Said,
+    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
+    terms::{FeatureBody, SaidTerms, present},
+    webhook::{DeliveryRow, Webhook},
 };
+use crate::failure::Result;
 
 /// When something is done, and by whom.
 #[derive(Clone, Debug)]
@@ -62,13 +82,19 @@ pub(crate) enum Actor {
     Bearer(Arc<Bearer>),
 }
 
+/// Makes the answer to a call from what was decided; none for what it has no answer to.
+pub(crate) type ToAnswer = Box<dyn Fn(&Ruling, &Reply) -> Result<Option<Answered>> + Send>;
+
 /// Who brought a credential, and from where.
-#[derive(Debug)]
 pub(crate) struct Bearer {
     pub(crate) who: Who,
     pub(crate) address: IpAddr,
+    /// Where refusals are counted.
+    pub(crate) refusals: Arc<Refusals>,
     /// What is kept in the transaction of what is done next.
     to_keep: Mutex<Option<Answered>>,
+    /// What makes that where only a decision tells the answer.
+    to_answer: Mutex<Option<ToAnswer>>,
 }
 
 /// What a call was answered, sealed.
@@ -82,8 +108,21 @@ pub(crate) struct Answered {
 }
 
 impl Bearer {
-    pub(crate) fn new(who: Who, address: IpAddr) -> Self {
-        Self { who, address, to_keep: Mutex::default() }
+    pub(crate) fn new(who: Who, address: IpAddr, refusals: Arc<Refusals>) -> Self {
+        Self { who, address, refusals, to_keep: Mutex::default(), to_answer: Mutex::default() }
+    }
+
+    pub(crate) fn set_to_answer(&self, to_answer: Option<ToAnswer>) {
+        *self.to_answer.lock().unwrap_or_else(PoisonError::into_inner) = to_answer;
+    }
+
+    /// Has the answer to what was decided kept, before that is stored.
+    pub(crate) fn answer(&self, ruling: &Ruling, reply: &Reply) -> Result<()> {
+        let to_answer = self.to_answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(to_answer) = &*to_answer {
+            self.set_to_keep(to_answer(ruling, reply)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn set_to_keep(&self, answer: Option<Answered>) {
@@ -92,6 +131,15 @@ impl Bearer {
 
     pub(crate) fn take_to_keep(&self) -> Option<Answered> {
         self.to_keep.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("who", &self.who)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,13 +178,35 @@ pub(crate) fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
+impl Actor {
+    /// Where a request came from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Vendor(_) => None,
+            Self::Peer(address) => Some(*address),
+            Self::Bearer(bearer) => Some(bearer.address),
+        }
+    }
+
+    /// The role of a person of the vendor's.
+    pub(crate) fn role(&self) -> Option<Role> {
+        match self {
+            Self::Bearer(bearer) => match &bearer.who {
+                Who::Account { role, .. } => Some(*role),
+                Who::Token { .. } | Who::DeploymentKey { .. } => None,
+            },
+            Self::Vendor(_) | Self::Peer(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
-    /// As the audit names the actor.
+    /// As the ledger names the actor. An address is personal, and kept apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vendor(name) => write!(f, "cli:{name}"),
-            Self::Peer(address) => write!(f, "http:{address}"),
-            Self::Bearer(bearer) => write!(f, "{}@{}", bearer.who, bearer.address),
+            Self::Peer(_) => f.write_str("http"),
+            Self::Bearer(bearer) => write!(f, "{}", bearer.who),
         }
     }
 }
@@ -196,27 +266,6 @@ pub(crate) struct LicenseHint {
     pub(crate) key_hint: String,
 }
 
-/// What is sold once under an id that the vendor's shop has for it.
-pub(crate) struct Order {
-    pub(crate) id: String,
-    pub(crate) product: ProductId,
-    /// What was said of its terms. What was not said, the product may say otherwise when the same order comes again.
-    pub(crate) said: Said,
-    /// How many licenses of it.
-    pub(crate) count: u32,
-    pub(crate) customer: Option<CustomerId>,
-    /// Who sells it; empty for the vendor.
-    pub(crate) reseller: String,
-}
-
-/// An order in a list.
-pub(crate) struct OrderRow {
-    pub(crate) order: Order,
-    pub(crate) sold: Timestamp,
-    /// Whether all its licenses were ended for good.
-    pub(crate) is_void: bool,
-}
-
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.
 pub(crate) struct SeatRow {
     pub(crate) handle: Handle,
@@ -246,10 +295,14 @@ pub(crate) struct SeatRow {
     pub(crate) codes_tried: u32,
 }
 
-/// What a device said of itself when it asked for its seat.
+/// What a device said of itself when it asked for its seat, and of its machine since.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceDescription {
+    /// What the application said.
     pub(crate) metadata: Metadata,
+    /// What it was last called, and what ran on it.
+    #[serde(default)]
+    pub(crate) description: Metadata,
     pub(crate) application: String,
     pub(crate) library: String,
 }
@@ -258,9 +311,19 @@ impl From<&ActivationRequest> for DeviceDescription {
     fn from(request: &ActivationRequest) -> Self {
         Self {
             metadata: request.metadata.clone(),
+            description: request.description(),
             application: request.application.clone(),
             library: request.library.clone(),
         }
+    }
+}
+
+impl DeviceDescription {
+    /// All that is shown of the machine. What the application said under a name stands.
+    pub(crate) fn pairs(&self) -> Metadata {
+        let is_said = |name: &str| self.metadata.iter().any(|(of, _)| of.eq_ignore_ascii_case(name));
+        let others = self.description.iter().filter(|(name, _)| !is_said(name));
+        self.metadata.iter().chain(others).cloned().collect()
     }
 }
 
@@ -300,6 +363,8 @@ pub(crate) struct AuditRow {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
+    /// Of a person of the vendor's.
+    pub(crate) role: Option<String>,
     pub(crate) action: String,
     pub(crate) license: Option<LicenseId>,
     pub(crate) handle: Option<Handle>,
@@ -307,6 +372,10 @@ pub(crate) struct AuditRow {
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
     pub(crate) detail: String,
+    /// The address that it came from, until that is erased.
+    pub(crate) peer: Option<String>,
+    /// What else is about a person, until that is erased.
+    pub(crate) personal: Option<String>,
 }
 
 /// What a device takes in, as one armored text: the license first.

@@ -16,7 +16,7 @@ use super::{Actor, Occasion, Who};
 macro_rules! named {
     ($(#[$about:meta])* $type:ident { $($(#[$doc:meta])* $value:ident = $name:literal),+ $(,)? }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub(crate) enum $type { $($(#[$doc])* #[serde(rename = $name)] $value),+ }
 
         impl $type {
@@ -98,8 +98,12 @@ named! {
         ResetCounters = "reset-counters",
         /// Let a license last some days more.
         Extend = "extend",
+        /// Erase what is noted of a customer.
+        Erase = "erase",
         ShowLicenses = "show-licenses",
         ShowSeats = "show-seats",
+        /// Show what devices were refused, and why.
+        ShowRefusals = "show-refusals",
         /// Answer an activation.
         Activate = "activate",
         /// Answer a check-in.
@@ -120,6 +124,8 @@ named! {
         CustomerRelease = "customer-release",
         ShowAudit = "show-audit",
         Verify = "verify",
+        /// Add, change and test webhooks, and see what they were told.
+        Webhooks = "webhooks",
         /// Sign in and out, and see who one is.
         Oneself = "oneself",
     }
@@ -160,7 +166,7 @@ pub(crate) const QUOTA_DAYS: u32 = 30;
 fn rule(act: Act) -> Rule {
     use Others::{Anybody, Machines, Nobody};
     use Right::{All, No, Own, Quota};
-    use Scope::{LicensesRead, LicensesWrite, ProductsWrite, ReportsRead, SeatsWrite};
+    use Scope::{LicensesRead, LicensesWrite, ProductsWrite, ReportsRead, SeatsWrite, WebhooksWrite};
     let (roles, scope, others) = match act {
         //                        owner vendor support auditor reseller   token                 others
         Act::Ledger => ([All, No, No, No, No], None, Nobody),
@@ -175,8 +181,10 @@ fn rule(act: Act) -> Rule {
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
         Act::Extend => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
+        Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
+        Act::ShowRefusals => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::Activate => ([All, All, All, No, No], Some(SeatsWrite), Machines),
         Act::CheckIn => ([All, All, All, No, No], Some(SeatsWrite), Anybody),
         Act::Redeem => ([All, All, All, No, No], Some(SeatsWrite), Anybody),
@@ -188,6 +196,7 @@ fn rule(act: Act) -> Rule {
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
         Act::ShowAudit => ([All, All, No, All, No], Some(ReportsRead), Nobody),
         Act::Verify => ([All, All, No, All, No], None, Nobody),
+        Act::Webhooks => ([All, All, No, No, No], Some(WebhooksWrite), Nobody),
         Act::Oneself => ([All, All, All, All, All], None, Nobody),
     };
     Rule { roles, scope, others }
@@ -354,8 +363,8 @@ impl<'a> Permit<'a> {
         }
     }
 
-    pub(crate) fn is_limited(&self) -> bool {
-        self.reach != Reach::Everything
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 }
 
@@ -381,7 +390,7 @@ mod tests {
     }
 
     fn bearer(who: Who) -> Occasion {
-        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into()))))
+        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into(), Arc::default()))))
     }
 
     fn token(scopes: &[Scope], product: Option<&str>) -> Occasion {
@@ -416,8 +425,10 @@ resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
 extend           xxq--  --x---  --
+erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --
+show-refusals    xxxxo  -x----  --
 activate         xxx--  ---x--  xq
 check-in         xxx--  ---x--  x-
 redeem           xxx--  ---x--  x-
@@ -429,6 +440,7 @@ show-holding     -----  ------  x-
 customer-release -----  ------  x-
 show-audit       xx-x-  ----x-  --
 verify           xx-x-  ------  --
+webhooks         xx---  -----x  --
 oneself          xxxxx  xxxxxx  --
 ";
 

@@ -25,10 +25,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Server, admin, log, metrics, peer::Peer, router};
+use super::{Courier, Server, admin, log, metrics, peer::Peer, router};
 use crate::{
     domain::{
-        Account, Actor, Location, Occasion, Password,
+        Account, Actor, Location, Occasion, Password, ProductId,
         rights::{Role, Scope},
     },
     keys::{self, renewal, renewal::NewCertificate},
@@ -85,7 +85,9 @@ impl Authority {
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let server = Server::new(Service::new(database, sellings, keys::Outside::new(named, &directory)));
+        let vault = keys::Vault::open_or_create(&directory).unwrap();
+        let service = Service::new(database, sellings, keys::Outside::new(named, &directory));
+        let server = Server::new(service.with_vault(vault), Courier::new(&[]));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }
@@ -160,7 +162,7 @@ impl Authority {
         serde_json::from_slice(&bodies[0]).unwrap()
     }
 
-    fn client(&self, name: &str) -> ClientBuilder {
+    pub(super) fn client(&self, name: &str) -> ClientBuilder {
         let store = Store::in_directory(self.folder.path().join(name), None);
         // A virtual machine takes no other one's place, whatever the tests run on.
         Client::builder(PRODUCT, Roots::new([self.root])).store(store).probe(|| {
@@ -257,9 +259,15 @@ impl Authority {
 
     /// A token of a program.
     pub(super) async fn token(&self, scopes: &[Scope]) -> String {
-        let (name, scopes) = ("shop".to_owned(), scopes.to_vec());
-        let new = service::NewCredential::Token { name, scopes, product: None, expires: None };
-        let made = service::new_credential(self.server.service.database(), new, &occasion()).await;
+        self.token_for(scopes, None).await
+    }
+
+    /// The same for one product alone.
+    pub(super) async fn token_for(&self, scopes: &[Scope], product: Option<&str>) -> String {
+        let (name, scopes, product) = ("shop".to_owned(), scopes.to_vec(), product.map(ProductId::of_name));
+        let new = service::NewCredential::Token { name, scopes, product, expires: None };
+        let made =
+            service::new_credential(self.server.service.database(), new, |_, _| Ok(()), &occasion()).await;
         made.unwrap().1.to_string()
     }
 
@@ -271,7 +279,7 @@ impl Authority {
         let Found::License(Some(license)) = found else { panic!("no license has that key") };
         let (name, license) = ("CI".to_owned(), license.terms.id);
         let new = service::NewCredential::DeploymentKey { name, license, most, expires: None };
-        service::new_credential(database, new, &occasion()).await.unwrap().1.to_string()
+        service::new_credential(database, new, |_, _| Ok(()), &occasion()).await.unwrap().1.to_string()
     }
 
     pub(super) async fn ask_as_operator(&self, path: &str) -> WholeResponse {

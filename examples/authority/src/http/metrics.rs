@@ -92,7 +92,8 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
         states.get_or_create(&InState { state: state.name() }).set(count);
     }
     let under_way = Gauge::<i64>::default();
-    under_way.set(i64::try_from(server.permits.taken()).unwrap_or(i64::MAX));
+    let taken = server.permits.taken() + server.admin_permits.taken();
+    under_way.set(i64::try_from(taken).unwrap_or(i64::MAX));
     let certificates = Family::<OfProduct, Gauge>::default();
     for selling in &server.service.sellings().0 {
         let left = keys::seconds_left(&selling.signer.certificate, SystemTime::now().into());

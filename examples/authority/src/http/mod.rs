@@ -11,8 +11,10 @@ mod bearer;
 mod body;
 mod cached;
 mod connections;
+mod courier;
 mod description;
 mod device;
+mod expiring;
 #[cfg(test)]
 mod fixture;
 mod health;
@@ -26,7 +28,10 @@ mod places;
 mod portal;
 mod problem;
 mod reload;
+mod retention;
+mod seals;
 mod tls;
+mod webhooks;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
@@ -39,9 +44,10 @@ use axum::{
 };
 use nodelock::Error;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::courier::Courier;
 use self::{
     connections::{
         ADMINISTRATORS_CONNECTIONS, CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS,
@@ -60,19 +66,25 @@ use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 struct Server {
     service: Service,
     metrics: Metrics,
-    permits: Permits,
+    /// Of the public listener's requests, and of the administration's: what strangers use up is not the staff's.
+    permits: Arc<Permits>,
+    admin_permits: Arc<Permits>,
     readiness: Readiness,
+    /// What brings messages to webhooks.
+    courier: Arc<Courier>,
 }
 
 type Shared = State<Arc<Server>>;
 
 impl Server {
-    fn new(service: Service) -> Arc<Self> {
+    fn new(service: Service, courier: Courier) -> Arc<Self> {
         Arc::new(Self {
             service,
             metrics: Metrics::default(),
-            permits: Permits::default(),
+            permits: Arc::default(),
+            admin_permits: Arc::default(),
             readiness: Readiness::default(),
+            courier: Arc::new(courier),
         })
     }
 }
@@ -93,11 +105,15 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let server = Server::new(service);
+    let server = Server::new(service, Courier::new(&arguments.webhooks.hosts));
     // What is missing of the ledger must be known before anything is signed.
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
+    tokio::spawn(retention::keep(server.clone()));
+    tokio::spawn(seals::keep(server.clone()));
+    tokio::spawn(expiring::keep(server.clone()));
+    tokio::spawn(webhooks::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     let issuers = reload::Issuers::new(server.clone(), keys.to_owned());
@@ -149,7 +165,11 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     for serving in serving {
         serving.await.map_err(|e| Error::io("server", e.into()))?;
     }
-    server.service.stop().await
+    let stopped = server.service.stop().await;
+    if let Err(failure) = server.service.seal().await {
+        warn!(event = "audit-not-sealed", error = failure.message());
+    }
+    stopped
 }
 
 /// A listener, and its address with the port that it got.
@@ -191,7 +211,7 @@ fn endpoints(calls: OpenApiRouter<Arc<Server>>) -> OpenApiRouter<Arc<Server>> {
 }
 
 fn router(server: Arc<Server>) -> Router {
-    let calls = device::routes().route_layer(middleware::from_fn_with_state(server.clone(), bound));
+    let calls = device::routes().route_layer(middleware::from_fn_with_state(server.permits.clone(), bound));
     let (endpoints, _) = endpoints(calls).split_for_parts();
     endpoints
         .merge(portal::routes(&server))
@@ -201,8 +221,8 @@ fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
-/// Turns requests away while too many are under way.
-async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+/// Turns requests away while too many of the same listener are under way.
+async fn bound(State(permits): State<Arc<Permits>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get().copied();
-    server.permits.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
+    permits.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -1,4 +1,4 @@
-//! A server notes its service also while nobody asks for anything.
+//! A server notes its service also while nobody asks for anything, and what it refused again and again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,6 +21,9 @@ pub(super) async fn keep(server: Arc<Server>) {
             && !matches!(failure, Failure::PageStuck { .. })
         {
             warn!(event = "service-not-noted", error = failure.message());
+        }
+        if let Err(failure) = server.service.note_refusals(false).await {
+            warn!(event = "refusals-not-noted", error = failure.message());
         }
     }
 }

@@ -21,7 +21,7 @@ const MOST_AT_A_TIME: usize = 256;
 /// How many of them may be of one peer.
 const MOST_OF_PEER: usize = MOST_AT_A_TIME / 4;
 
-/// The permits of requests that are under way.
+/// The permits of requests of one listener that are under way.
 pub(super) struct Permits {
     all: Arc<Semaphore>,
     places: Places,
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_bodies_of_one_peer_leave_places_for_the_others_and_refusals_wait_for_no_body() {
+    async fn slow_bodies_of_one_peer_leave_places_for_the_others_and_those_of_all_some_for_the_staff() {
         let authority = std::sync::Arc::new(Authority::new().await);
         let mut waiting = Vec::new();
         for n in 0..MOST_AT_A_TIME {
@@ -110,6 +110,8 @@ mod tests {
         }
         assert_eq!(authority.server().permits.taken(), MOST_AT_A_TIME);
         assert_eq!(authority.ask_from(9, slow()).await.problem(), (503, "server-busy".into()));
+        let staff = Request::get("/v1/admin/me").body(Body::empty()).unwrap();
+        assert_eq!(authority.administer(staff).await.problem(), (401, "unauthenticated".into()));
         for task in waiting {
             task.abort();
             assert!(task.await.unwrap_err().is_cancelled());

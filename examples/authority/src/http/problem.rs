@@ -30,7 +30,9 @@ pub(super) struct Problem {
     retry_after: Option<Duration>,
     seats: Option<Box<SeatList>>,
     trial_ended: Option<Timestamp>,
-    more: Members,
+    more: Box<Members>,
+    /// What is wrong with a value: of the authority's own, unless somebody's call brought it.
+    invalid: Option<String>,
 }
 
 /// What an answer that refuses may say beside its reason.
@@ -115,7 +117,8 @@ impl Problem {
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
         let (kind, own, detail, retry_after, seats, trial_ended) = (None, None, None, None, None, None);
-        Self { status, kind, own, detail, retry_after, seats, trial_ended, more: Members::default() }
+        let (more, invalid) = (Box::default(), None);
+        Self { status, kind, own, detail, retry_after, seats, trial_ended, more, invalid }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -135,8 +138,16 @@ impl Problem {
         Self { retry_after: Some(wait), ..self }
     }
 
+    /// The same for a call whose values are the caller's: what is wrong with one of them is the caller's to mend.
+    pub(super) fn of_callers_values(self) -> Self {
+        match self.invalid {
+            Some(what) => Self::malformed(&what),
+            None => self,
+        }
+    }
+
     pub(super) fn with(self, more: Members) -> Self {
-        Self { more, ..self }
+        Self { more: Box::new(more), ..self }
     }
 
     /// The seats that there are, when none is free.
@@ -176,6 +187,9 @@ impl From<Failure> for Problem {
                 let (seats, trial_ended) = (error.seats().cloned().map(Box::new), error.trial_ended());
                 Self { seats, trial_ended, ..problem }
             }
+            Failure::Rule(error) if error.kind() == ErrorKind::InvalidInput => {
+                Self { invalid: Some(error.to_string()), ..Self::of(ErrorKind::ServerFailed) }
+            }
             Failure::TooManyAttempts => {
                 Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(LONG)
             }
@@ -213,6 +227,10 @@ impl From<Failure> for Problem {
                 let why = &("order-differs", "Another order was sold under that id");
                 Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
             }
+            Failure::AmbiguousOrder(_) => {
+                Self::own(StatusCode::CONFLICT, &("ambiguous-order", "Several orders have that id"))
+                    .detail("name one with `product` and `seller`")
+            }
             Failure::AmbiguousSeat => {
                 let why = &("ambiguous-seat", "Several devices have a seat of that handle");
                 Self::own(StatusCode::CONFLICT, why).detail("name one with `device`")
@@ -230,6 +248,39 @@ impl From<Failure> for Problem {
             }
             Failure::UnknownCustomer(_) => {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-customer", "There is no such customer"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownOrder(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-order", "There is no such order"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownAccount(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-account", "There is no such account"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownCredential(_) => {
+                let why = &("unknown-credential", "There is no such token or deployment key");
+                Self::own(StatusCode::NOT_FOUND, why).detail(&failure.message())
+            }
+            Failure::NoSuchKey(_) | Failure::NotOneKey(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("no-such-key", "The license has no such key"))
+            }
+            Failure::KeyNotKept => Self::own(StatusCode::CONFLICT, &("key-not-kept", "The key is not kept"))
+                .detail("give the license a new one with `rekey`"),
+            Failure::VaultMissing => {
+                Self::own(StatusCode::CONFLICT, &("vault-missing", "What opens the key is missing"))
+                    .detail("it is kept in a vault whose key is not on the server")
+            }
+            Failure::CustomerThere(_) => {
+                let why = &("customer-there", "Another customer has that external id");
+                Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
+            }
+            Failure::AccountExists(_) => {
+                Self::own(StatusCode::CONFLICT, &("account-exists", "There is such an account"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownWebhook(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-webhook", "There is no such webhook"))
                     .detail(&failure.message())
             }
             Failure::KeyInUse => {
@@ -253,6 +304,9 @@ impl From<Failure> for Problem {
 
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
+        if let Some(what) = &problem.invalid {
+            error!(event = "failed", error = what);
+        }
         let code = problem.kind.map(ErrorKind::code).or(problem.own.map(|(code, _)| *code));
         let (r#type, title) = match (problem.kind, problem.own) {
             (Some(kind), _) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
@@ -262,7 +316,7 @@ impl From<Problem> for Response {
             }
         };
         let status = problem.status.as_u16();
-        let Members { kept, mended, receipts } = problem.more;
+        let Members { kept, mended, receipts } = *problem.more;
         let next_lapse =
             problem.seats.as_ref().and_then(|seats| seats.next_lapse).map(Timestamp::unix_seconds);
         let seats = problem.seats.map(|list| list.seats.iter().map(ListedSeat::from).collect());

@@ -13,10 +13,12 @@ use crate::{
         rights::{Act, Role},
     },
     failure::{Failure, Result},
+    keys::Vault,
     store::{self, AuditLine},
 };
 
 /// What a person needs for the second factor. It is shown this once.
+#[derive(Clone)]
 pub(crate) struct SecondFactor {
     /// The secret, as it is typed into an authenticator.
     pub(crate) secret: String,
@@ -33,14 +35,15 @@ pub(crate) enum AccountChange {
     Password(Zeroizing<String>),
 }
 
-/// Makes an account. It has a second factor from the beginning.
+/// Makes an account. It has a second factor from the beginning, whose secret is kept in the vault.
 ///
-/// Fails with [`Failure::AccountExists`], and with [`Failure::Usage`] for a password that is too short or too long.
+/// Fails with [`Failure::AccountExists`], with [`Failure::NoVault`], and with [`Failure::Usage`] for a password that is
+/// too short or too long. `hand_over` is given the second factor before anything is stored: nobody can show it again.
 pub(crate) async fn new_account(
     database: &Database,
-    name: &str,
-    role: Role,
-    password: Zeroizing<String>,
+    vault: Option<&Vault>,
+    (name, role, password): (&str, Role, Zeroizing<String>),
+    hand_over: impl FnOnce(&SecondFactor) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<SecondFactor> {
     let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
@@ -48,6 +51,7 @@ pub(crate) async fn new_account(
     let totp = secrets::new_totp()?;
     let (codes, recovery) = secrets::new_recovery_codes()?;
     let factor = second_factor(database, name, &totp, codes).await?;
+    let totp = vault.ok_or(Failure::NoVault)?.seal_second_factor(name, &totp)?;
     let account = Account {
         name: name.to_owned(),
         role,
@@ -63,6 +67,7 @@ pub(crate) async fn new_account(
     if !store::insert_account(&mut tx, &account).await? {
         return Err(Failure::AccountExists(name.to_owned()));
     }
+    hand_over(&factor)?;
     let detail = format!("{name}, {role}");
     AuditLine { action: "account-created", license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;
@@ -141,21 +146,25 @@ pub(crate) async fn change_account(
 
 /// Gives an account a new second factor and new recovery codes, and signs it out. The old ones are of no use any more.
 ///
-/// Fails with [`Failure::UnknownAccount`].
+/// Fails with [`Failure::UnknownAccount`] and [`Failure::NoVault`]. `hand_over` is as for [`new_account`].
 pub(crate) async fn new_second_factor(
     database: &Database,
+    vault: Option<&Vault>,
     name: &str,
+    hand_over: impl FnOnce(&SecondFactor) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<SecondFactor> {
     let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
     let totp = secrets::new_totp()?;
     let (codes, recovery) = secrets::new_recovery_codes()?;
     let factor = second_factor(database, name, &totp, codes).await?;
+    let totp = vault.ok_or(Failure::NoVault)?.seal_second_factor(name, &totp)?;
     let mut tx = database.write().await?;
     let unknown = || Failure::UnknownAccount(name.to_owned());
     let account = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;
     store::set_account(&mut tx, &Account { totp, recovery, totp_step: 0, ..account }).await?;
     store::delete_sessions_of(&mut tx, name).await?;
+    hand_over(&factor)?;
     let detail = format!("{name}: second factor");
     AuditLine { action: "account-changed", license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;

@@ -49,7 +49,23 @@ impl Service {
             None => self.trial_license(&file, occasion).await?,
             given => given,
         };
-        let mut file = file;
+        let activated = self.answer_activation(file.clone(), assigned, occasion).await;
+        let refused = match &activated {
+            Ok(activated) => activated.license.as_ref().err(),
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = refused {
+            self.note_refused_activation(&file, assigned, failure, occasion).await;
+        }
+        activated
+    }
+
+    async fn answer_activation(
+        &self,
+        mut file: ActivationFile,
+        assigned: Option<LicenseId>,
+        occasion: &Permit<'_>,
+    ) -> Result<Activated> {
         let settled = loop {
             match self.decide_activation(&file, assigned, occasion).await {
                 // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations.

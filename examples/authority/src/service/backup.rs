@@ -28,9 +28,8 @@ const BESIDE: [&str; 3] = ["-wal", "-journal", "-shm"];
 
 /// What a restore came to.
 pub(crate) enum Restored {
-    Done {
-        keys_are_here: bool,
-    },
+    /// With what was found, which is nothing unless that was allowed.
+    Done(Verified),
     /// The copy holds what no act made; nothing is restored.
     Damaged(Verified),
 }
@@ -50,6 +49,7 @@ pub(crate) async fn back_up(database: &Database, path: &Path, occasion: &Occasio
 
 /// Brings a ledger back from a copy, where there is none: from one that [`back_up`] made, or from the files of a
 /// database that nobody has open, its write-ahead log included. The copy is verified first, and stays as it is.
+/// `despite_findings` restores it whatever that finds, because an operator may have no better copy.
 ///
 /// Fails with [`Failure::InTheWay`], with [`Failure::NoLedger`], with [`Failure::WrongKeys`] when the keys that are
 /// here are another authority's, with [`Failure::Usage`] on PostgreSQL, and with
@@ -58,6 +58,7 @@ pub(crate) async fn restore(
     copy: &Path,
     location: &Location,
     directory: &Path,
+    despite_findings: bool,
     occasion: &Occasion,
 ) -> Result<Restored> {
     let Location::File(place) = location else {
@@ -96,10 +97,10 @@ pub(crate) async fn restore(
         failure => failure,
     };
     let database = Database::open(&Location::File(file.clone()), 1).await.map_err(no_ledger)?;
-    let looked_at = look_at(&database, directory, occasion).await;
+    let looked_at = look_at(&database, directory, despite_findings, occasion).await;
     database.close().await;
     let restored = looked_at.map_err(no_ledger)?;
-    if let Restored::Done { .. } = restored {
+    if let Restored::Done(_) = restored {
         check_whole(&file, place)?;
         File::open(&file).and_then(|file| file.sync_all()).map_err(failed)?;
         let file = TempPath::try_from_path(&file).map_err(failed)?;
@@ -109,7 +110,12 @@ pub(crate) async fn restore(
 }
 
 /// Verifies a copy, and notes in it that it was restored.
-async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Restored> {
+async fn look_at(
+    database: &Database,
+    directory: &Path,
+    despite_findings: bool,
+    occasion: &Occasion,
+) -> Result<Restored> {
     for product in products(database).await? {
         if let Err(Failure::WrongKeys) = keys::load(&product.keys(directory), product.root, source(&product))
         {
@@ -117,14 +123,18 @@ async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> 
         }
     }
     let verified = verify(database, directory, occasion).await?;
-    if verified.found > 0 {
+    if verified.found > 0 && !despite_findings {
         return Ok(Restored::Damaged(verified));
     }
     let occasion = &permit(database, occasion, Act::Ledger, On::Whole).await?;
     let mut tx = database.write().await?;
-    AuditLine { action: "restored", license: None, detail: "" }.write(&mut tx, occasion).await?;
+    let detail = match verified.found {
+        0 => String::new(),
+        found => format!("despite {found} findings"),
+    };
+    AuditLine { action: "restored", license: None, detail: &detail }.write(&mut tx, occasion).await?;
     tx.commit().await?;
-    Ok(Restored::Done { keys_are_here: verified.keys_are_here })
+    Ok(Restored::Done(verified))
 }
 
 /// Fails when a closed database has a log beside it still: what is in there would be missing where the file goes.

@@ -8,21 +8,22 @@ use super::{
     products::check_based_on,
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, Occasion, rights::Act},
+    domain::{Customer, CustomerDetails, CustomerId, Occasion, Product, rights::Act},
     failure::{Failure, Result},
-    store::{self, AuditLine, CustomerPages, Tx},
+    store::{self, AuditLine, Tx},
 };
 
 /// The longest of each member, in bytes.
 const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
 
-/// Enters a customer.
+/// Enters a customer. `hand_over` is told of it before it is stored.
 ///
-/// Fails with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
-/// [`Failure::CustomerThere`] for an external id that another customer has.
+/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line,
+/// and with [`Failure::CustomerThere`] for an external id that another customer has.
 pub(crate) async fn new_customer(
     database: &Database,
     details: CustomerDetails,
+    hand_over: impl FnOnce(&Customer) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
@@ -30,7 +31,8 @@ pub(crate) async fn new_customer(
     let mut tx = database.write().await?;
     let id = CustomerId::generate(&SystemRandom)?;
     check_external_id(&mut tx, id, &details).await?;
-    let customer = Customer { id, details, created: occasion.time, revision: 1 };
+    let customer = Customer { id, details, created: occasion.time, revision: 1, erased: None };
+    hand_over(&customer)?;
     store::insert_customer(&mut tx, &customer).await?;
     // Without what is noted of a person: the audit forgets nothing.
     let detail = id.to_string();
@@ -40,19 +42,20 @@ pub(crate) async fn new_customer(
 }
 
 /// Changes what is noted of a customer. `based_on` is the revision that the change was made for. Returns the customer
-/// as it is now.
+/// as it is now; `hand_over` is given it before a change is stored.
 ///
-/// Fails as [`new_customer`] does, with [`Failure::UnknownCustomer`], and with [`Failure::Superseded`].
+/// Fails as [`new_customer`] does, with [`Failure::UnknownCustomer`], with [`Failure::Erased`], and with
+/// [`Failure::Superseded`].
 pub(crate) async fn edit_customer(
     database: &Database,
     id: CustomerId,
-    change: impl Fn(&mut CustomerDetails),
-    based_on: Option<u32>,
+    (change, based_on): (impl Fn(&mut CustomerDetails), Option<u32>),
+    hand_over: impl FnOnce(&Customer) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
     let mut tx = database.write().await?;
-    let mut customer = known(&mut tx, id).await?;
+    let mut customer = not_erased(&mut tx, id).await?;
     check_based_on(based_on, customer.revision)?;
     let before = customer.details.clone();
     change(&mut customer.details);
@@ -61,6 +64,7 @@ pub(crate) async fn edit_customer(
     if customer.details != before {
         customer.revision = customer.revision.saturating_add(1);
         store::set_customer(&mut tx, &customer).await?;
+        hand_over(&customer)?;
         let members = before.members().into_iter().zip(customer.details.members());
         let changed = members.filter(|(before, after)| before != after).map(|((name, _), _)| name);
         let detail = format!("{id}: {}", changed.collect::<Vec<_>>().join(", "));
@@ -79,8 +83,25 @@ pub(crate) async fn customer(database: &Database, id: CustomerId, occasion: &Occ
     known(&mut database.read().await?, id).await
 }
 
+/// The name of a customer to whom something is sold, for the license. Fails with [`Failure::UnknownCustomer`].
+pub(crate) async fn name_of_customer(
+    database: &Database,
+    id: CustomerId,
+    product: &Product,
+    occasion: &Occasion,
+) -> Result<String> {
+    permit(database, occasion, Act::Sell, On::New(&product.name)).await?;
+    Ok(known(&mut database.read().await?, id).await?.details.name)
+}
+
 pub(super) async fn known(tx: &mut Tx, id: CustomerId) -> Result<Customer> {
     store::customer(tx, id).await?.ok_or_else(|| Failure::UnknownCustomer(id.to_string()))
+}
+
+/// A customer that something is sold or given to. Fails with [`Failure::UnknownCustomer`] and [`Failure::Erased`].
+pub(super) async fn not_erased(tx: &mut Tx, id: CustomerId) -> Result<Customer> {
+    let customer = known(tx, id).await?;
+    if customer.erased.is_some() { Err(Failure::Erased(id.to_string())) } else { Ok(customer) }
 }
 
 /// The customer that the vendor's own system has that name for. Fails with [`Failure::UnknownCustomer`].
@@ -92,24 +113,6 @@ pub(crate) async fn customer_of_external_id(
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     let found = store::customer_of_external_id(&mut database.read().await?, external_id).await?;
     found.ok_or_else(|| Failure::UnknownCustomer(external_id.to_owned()))
-}
-
-/// Shows every customer, or those with an e-mail address, oldest first.
-pub(crate) async fn customers(
-    database: &Database,
-    email: Option<&str>,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<Customer>) -> Result<()>,
-) -> Result<()> {
-    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
-    let (mut tx, mut pages) = (database.read().await?, CustomerPages::new(email));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().map(Ok).try_for_each(&mut show)?;
-    }
 }
 
 fn check(details: &CustomerDetails) -> Result<()> {

@@ -11,7 +11,7 @@ use nodelock::{
     ErrorKind, Page, Random as _, Roots, SystemRandom, Timestamp,
     authority::{
         Records, Reply, SeatState, Verification,
-        decision::{Change, Decision, Moment, Refusal, Ruling, Step},
+        decision::{Change, Decision, EventKind, Moment, Refusal, Ruling, Step},
     },
     code::Handle,
 };
@@ -21,11 +21,12 @@ use super::{
     Selling, Service,
     limits::Limit,
     off_thread,
+    permit::noting,
     selling::{Place, may_be_elsewhere},
     unknown_ruling,
 };
 use crate::{
-    domain::{Actor, network, rights::Permit},
+    domain::{Actor, Digest, network, rights::Permit},
     failure::{Failure, Result},
     store::{self, Locks, Tx},
 };
@@ -43,6 +44,8 @@ pub(super) struct Settled {
 struct Case<'a> {
     occasion: &'a Permit<'a>,
     page: Page,
+    /// The digest of the audit's chain at that page.
+    chain: Option<Digest>,
     /// What it is about: nothing that belongs to another product is found.
     selling: &'a Selling,
     longest_lease: Duration,
@@ -82,6 +85,17 @@ impl Service {
         codes: Option<&Limit>,
         occasion: &Permit<'_>,
     ) -> Result<Settled> {
+        let decided = self.decide_somewhere(act, place, codes, occasion).await;
+        noting(&self.database, occasion, decided).await
+    }
+
+    async fn decide_somewhere(
+        &self,
+        act: &Act<'_>,
+        place: &Place<'_>,
+        codes: Option<&Limit>,
+        occasion: &Permit<'_>,
+    ) -> Result<Settled> {
         let mut first = None;
         for selling in self.places(place).await? {
             match self.decide_for(act, &selling, codes, occasion).await {
@@ -106,7 +120,7 @@ impl Service {
             let mut tx = self.database.read().await?.of_product(&selling.id);
             let considered = consider(&mut tx, act, &facts, &self.moment(&case)?).await?;
             let locks = match &considered {
-                Considered::Decided(decision) => Locks::of(&tx, &decision.store),
+                Considered::Decided(decision) => Locks::of_decision(&tx, decision),
                 _ => Locks::default(),
             };
             drop(tx);
@@ -144,7 +158,7 @@ impl Service {
             for act in acts {
                 match consider(&mut tx, *act, &facts, &self.moment(&case)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
-                    Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision.store)),
+                    Considered::Decided(decision) => locks.add(Locks::of_decision(&tx, &decision)),
                     Considered::Refused(_) => {}
                 }
             }
@@ -175,7 +189,7 @@ impl Service {
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
                 let considered = consider(&mut tx, *act, &facts, &self.moment(case)?).await?;
                 if let Considered::Decided(decision) = &considered
-                    && let Some(more) = tx.lacks(&decision.store)
+                    && let Some(more) = tx.lacks(decision)
                 {
                     locks.add(more);
                     break;
@@ -186,6 +200,9 @@ impl Service {
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, case) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
+                            if let Actor::Bearer(bearer) = &occasion.actor {
+                                bearer.answer(&decision.ruling, &reply)?;
+                            }
                             if let Err(failure) = store(&mut tx, &decision, occasion).await {
                                 // Its caller may begin again at once.
                                 tx.undo().await;
@@ -207,7 +224,8 @@ impl Service {
 
     async fn case<'a>(&self, selling: &'a Selling, occasion: &'a Permit<'a>) -> Result<Case<'a>> {
         let page = self.page().await?;
-        Ok(Case { occasion, page, selling, longest_lease: self.sellings().longest_lease() })
+        let chain = self.chain_at(page);
+        Ok(Case { occasion, page, chain, selling, longest_lease: self.sellings().longest_lease() })
     }
 
     fn moment(&self, case: &Case<'_>) -> Result<Moment> {
@@ -273,7 +291,7 @@ impl Service {
 /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
 /// machine has lost the license already, so the receipt can wait until the issuer may sign.
 fn sign(decision: &Decision, case: &Case<'_>) -> Result<Reply> {
-    match case.selling.signer.issuer.reply(decision, case.occasion.time) {
+    match case.selling.signer.issuer.reply_with_chain(decision, case.occasion.time, case.chain) {
         Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
             warn!(event = "receipt-not-signed", %error);
             Ok(Reply::default())
@@ -325,6 +343,12 @@ pub(super) async fn store(tx: &mut Tx, decision: &Decision, occasion: &Permit<'_
     }
     for event in &decision.events {
         store::note(tx, event, occasion).await?;
+        // Why it was refused before is of no use once the vendor has freed its seat.
+        if event.kind == EventKind::Released
+            && let Some(seat) = event.seat
+        {
+            store::forget_refusals_of_seat(tx, seat).await?;
+        }
     }
     Ok(())
 }

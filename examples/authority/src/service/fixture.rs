@@ -11,7 +11,7 @@ use std::{
 };
 
 use nodelock::{
-    Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
+    ActivationRequestOptions, Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
     authority::{ActivationFile, LicenseTerms, ReleaseClaim, Seat, Verification},
     fingerprint::{Component, Probe},
 };
@@ -41,7 +41,8 @@ impl Authority {
         set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let mut service = Service::new(database, sellings, keys::Outside::new(None, &directory));
+        let mut service = Service::new(database, sellings, keys::Outside::new(None, &directory))
+            .with_vault(keys::Vault::open_or_create(&directory).unwrap());
         let verifications = Arc::new(AtomicUsize::new(0));
         let counter = verifications.clone();
         service.run = Arc::new(move |verification: &Verification, database: &Database| {
@@ -71,8 +72,14 @@ impl Authority {
 
     /// Sells a license and returns its key.
     pub(crate) async fn sell(&self, seats: u32) -> String {
+        self.sell_with(seats, |_| ()).await
+    }
+
+    /// The same on terms that `change` makes of the defaults.
+    pub(crate) async fn sell_with(&self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
-        let terms = LicenseTerms::new(id, PRODUCT, seats, now());
+        let mut terms = LicenseTerms::new(id, PRODUCT, seats, now());
+        change(&mut terms);
         let sold = offers(&terms, 1).unwrap();
         sell(self.service.database(), None, &sold, Buyer::default(), || Ok(()), &vendor()).await.unwrap();
         sold[0].key.to_string()
@@ -89,6 +96,29 @@ impl Authority {
             )
         };
         Client::builder(PRODUCT, roots).store(Store::in_memory()).probe(probe).build().unwrap()
+    }
+
+    /// A device on a computer of its own, which has this value in a component.
+    pub(crate) fn device_of(&self, component: Component, value: &str) -> Client {
+        let value = format!("4c4c4544-0042-3510-8052-b7c04f38{value:0>4}");
+        let probe = move || Probe::from_values([(component, value.clone())], true, false);
+        let client = Client::builder(PRODUCT, self.service.roots()).store(Store::in_memory()).probe(probe);
+        client.build().unwrap()
+    }
+
+    /// A request that names its computer.
+    pub(crate) fn named_request(&self, key: &str, name: &str) -> ActivationRequestOptions {
+        ActivationRequestOptions::of_key(key).metadata("computer", name)
+    }
+
+    pub(crate) async fn take_named_seat(&self, device: &Client, key: &str, name: &str) {
+        let file = device.begin(self.named_request(key, name)).unwrap().to_bytes();
+        let activated = self.activate(&file, &vendor()).await.unwrap();
+        device.accept(activated.license.unwrap().as_bytes()).unwrap();
+    }
+
+    pub(crate) async fn take_seat(&self, device: &Client, key: &str) {
+        self.take_named_seat(device, key, "one").await;
     }
 
     /// A device that has a seat.

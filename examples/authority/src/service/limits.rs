@@ -49,6 +49,8 @@ pub(super) struct Limits {
     pub(super) second_factors: PairLimit,
     /// Tokens that are none.
     pub(super) credentials: Limit,
+    /// Refusals that are noted: each is written to the database. Beyond it they are made all the same.
+    pub(super) refusals: Limit,
 }
 
 impl Default for Limits {
@@ -63,6 +65,7 @@ impl Default for Limits {
             sign_ins: PairLimit::new(10),
             second_factors: PairLimit::new(10),
             credentials: Limit::new(20),
+            refusals: Limit::new(40),
             unseen: Budget { of_peer: 1000, in_all: 10_000, for_newcomers: 5000, window: Window::new(HOUR) },
         }
     }

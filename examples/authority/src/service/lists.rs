@@ -4,14 +4,16 @@ use nodelock::LicenseId;
 
 use super::{
     Database,
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{
-        AuditRow, CustomerId, KeyRow, LicenseRow, Occasion, SeatRow, StateCount, TermsVersion, rights::Act,
+        AuditRow, Customer, KeyRow, LicenseRow, Occasion, OrderRow, SeatRow, StateCount, TermsVersion,
+        filter::Filter,
+        rights::{Act, Permit, Reach},
     },
     failure::{Failure, Result},
-    store::{self, AuditPages, LicensePages, SeatPages},
+    store::{self, AuditPages, Pages, Tx},
 };
 
 /// All there is of a license, but for its seats.
@@ -32,50 +34,81 @@ pub(crate) async fn license(database: &Database, id: LicenseId, occasion: &Occas
     Ok(LicenseView { row, versions, keys: store::keys_of(&mut tx, id).await? })
 }
 
-/// Shows the licenses of a customer, or all of them, as far as they are within reach, oldest first. One that is damaged
-/// fails alone.
-pub(crate) async fn licenses(
-    database: &Database,
-    customer: Option<CustomerId>,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
-) -> Result<()> {
-    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::new(customer));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
+/// What of a list is within a permit's reach.
+pub(super) async fn within(tx: &mut Tx, filter: Filter, permit: &Permit<'_>) -> Result<Filter> {
+    match permit.reach() {
+        Reach::Everything => Ok(filter),
+        Reach::SoldBy(account) => Ok(filter.and("seller", account)),
+        Reach::Product(name) => {
+            let products = store::products(tx).await?;
+            let product = products.iter().find(|product| product.name == *name);
+            // One that there is not has nothing.
+            Ok(filter.and("product", product.map_or("", |product| product.id.as_str())))
         }
-        for row in page {
-            // Whose a damaged one is cannot be told, so it is shown to whom nothing is hidden.
-            let is_shown = match &row {
-                Ok(row) => reaches(&permit, &mut tx, row.license.terms.id).await?,
-                Err(_) => !permit.is_limited(),
-            };
-            if is_shown {
-                show(row)?;
-            }
-        }
+        Reach::License(_) => Err(Failure::Forbidden(permit.act())),
     }
 }
 
-/// Shows the seats of a license, or all of them, oldest first. One that is damaged fails alone.
+/// Shows row after row.
+async fn show_all<T>(
+    tx: &mut Tx,
+    mut pages: Pages<T>,
+    mut show: impl FnMut(Result<T>) -> Result<()>,
+) -> Result<()> {
+    while !pages.is_over() {
+        pages.next(tx).await?.into_iter().try_for_each(&mut show)?;
+    }
+    Ok(())
+}
+
+/// Shows the licenses within reach that pass a filter. One that is damaged fails alone.
+pub(crate) async fn licenses(
+    database: &Database,
+    filter: Filter,
+    occasion: &Occasion,
+    show: impl FnMut(Result<LicenseRow>) -> Result<()>,
+) -> Result<()> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, filter, &permit).await?;
+    show_all(&mut tx, store::license_pages(filter), show).await
+}
+
+/// Shows the seats within reach that pass a filter. One that is damaged fails alone.
 pub(crate) async fn seats(
     database: &Database,
-    license: Option<LicenseId>,
+    filter: Filter,
     occasion: &Occasion,
-    mut show: impl FnMut(Result<SeatRow>) -> Result<()>,
+    show: impl FnMut(Result<SeatRow>) -> Result<()>,
 ) -> Result<()> {
-    permit(database, occasion, Act::ShowSeats, license.map_or(On::Whole, On::License)).await?;
-    let (mut tx, mut pages) = (database.read().await?, SeatPages::new(license, occasion.time));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().try_for_each(&mut show)?;
-    }
+    let permit = permit(database, occasion, Act::ShowSeats, On::Each).await?;
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, filter, &permit).await?;
+    show_all(&mut tx, store::seat_pages(filter, occasion.time), show).await
+}
+
+/// Shows the customers that pass a filter.
+pub(crate) async fn customers(
+    database: &Database,
+    filter: Filter,
+    occasion: &Occasion,
+    show: impl FnMut(Result<Customer>) -> Result<()>,
+) -> Result<()> {
+    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
+    show_all(&mut database.read().await?, store::customer_pages(filter), show).await
+}
+
+/// Shows the orders within reach that pass a filter. One that is damaged fails alone.
+pub(crate) async fn orders(
+    database: &Database,
+    filter: Filter,
+    occasion: &Occasion,
+    show: impl FnMut(Result<OrderRow>) -> Result<()>,
+) -> Result<()> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, filter, &permit).await?;
+    show_all(&mut tx, store::order_pages(filter), show).await
 }
 
 /// Shows the latest lines of the audit, oldest first. One that is damaged fails alone.

@@ -10,9 +10,12 @@ mod certificate;
 mod check_in;
 mod customer_release;
 mod customers;
+mod deactivate;
 mod derivations;
 mod driver;
 mod edit;
+mod erase;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
@@ -27,10 +30,13 @@ mod permit;
 mod preflight;
 mod products;
 mod redeem;
+mod refusals;
 mod release;
 mod renew;
 mod reset;
+mod retention;
 mod return_held;
+mod seals;
 mod secrets;
 mod sell;
 mod selling;
@@ -43,6 +49,7 @@ mod tokens;
 mod trials;
 mod unrelease;
 mod verify;
+mod webhooks;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -57,30 +64,40 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
-    edit::{Changing, Edited, Extension, differences, edit, extend},
-    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
-    lists::{LicenseView, audit, count_by_state, license, licenses, seats},
+    customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
+    deactivate::{Deactivated, DeactivatedLicense},
+    edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
+    erase::{Erased, erase_customer},
+    events::{event_kinds, events_after, note_expiring},
+    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
+    lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
     once::Once,
-    orders::{order, orders, void_order},
-    pages::{audit_after, licenses_after, seats_after},
+    orders::{EditedLicense, extend_order, order, void_order},
+    pages::{Wanted, audit_after, customers_after, licenses_after, orders_after, seats_after},
     preflight::Foreseen,
     products::{
-        Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
+        Change, ProductEdit, edit_policies, edit_product, new_product, policies, product,
+        product_within_reach, products,
     },
     redeem::{Effect, Redeemed, Released},
-    sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
+    refusals::{refusals, refusals_after},
+    retention::{edit_retention, is_prune_due, prune, retention},
+    seals::seal_audit,
+    sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
-    trials::set_trial_license,
-    verify::{UNSEEN, Verified, verify},
+    verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
+    webhooks::{
+        Courier, Letter, Posted, Target, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
+        replay, test_webhook, webhooks,
+    },
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database};
+pub(crate) use crate::store::{CredentialRow, Database, Replay};
 use crate::{
-    domain::{SeatChoice, Submission},
+    domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},
     keys::{Outside, Vault},
     store,
@@ -96,6 +113,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What was refused to bearers lately.
+    refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
     vault: Option<Vault>,
     run: Run,
@@ -111,6 +130,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            refusals: Arc::default(),
             vault: None,
             run,
         }

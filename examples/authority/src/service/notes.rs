@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Actor, Occasion,
+        Actor, Digest, Occasion,
         rights::{self, Act},
     },
     failure::{Failure, Result},
@@ -72,6 +72,8 @@ type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 #[derive(Clone)]
 struct Latest {
     page: Page,
+    /// The digest of the audit's chain when the page began.
+    chain: Option<Digest>,
     at: Instant,
     restored_until: Option<Timestamp>,
     /// Whether another process was at work when this one began.
@@ -167,6 +169,11 @@ impl Service {
         }
     }
 
+    /// The digest of the audit's chain at a page that was noted lately; none if nothing was sealed before.
+    pub(super) fn chain_at(&self, page: Page) -> Option<Digest> {
+        self.notes.latest().filter(|latest| latest.page == page)?.chain
+    }
+
     /// The turn to note. Fails with [`store::Error::TimedOut`].
     async fn turn(&self) -> Result<OwnedMutexGuard<()>> {
         let turn = timeout(PATIENCE, self.notes.turn.clone().lock_owned()).await;
@@ -180,8 +187,10 @@ impl Service {
         self.note(turn, Note { vouched: true, ..Note::default() }, occasion.clone()).await
     }
 
-    /// Notes that the service of this server stops, if it was noted that it is there.
+    /// Notes what was refused and not noted yet, and that the service of this server stops, if it was noted that it is
+    /// there.
     pub(crate) async fn stop(&self) -> Result<()> {
+        self.note_refusals(true).await?;
         self.stop_if(|_| true).await
     }
 
@@ -261,6 +270,7 @@ impl Notes {
         // Nothing is verified, and the history is one for all products.
         let signed = (&sellings.roots(), sellings.longest_lease());
         let moment = moment(signed, occasion.time, Page::generate(&SystemRandom)?)?;
+        let chain = store::last_seal(&mut tx).await?.map(|seal| seal.digest());
         let act = |records: &Records, moment: &Moment| decision::note(&note, records, moment);
         let decision = match consider(&mut tx, &act, &Records::new(), &moment).await? {
             Considered::Decided(decision) => decision,
@@ -283,14 +293,14 @@ impl Notes {
         {
             info!(event = "ledger-was-restored", %until, "licenses may be in use that it has lost");
         }
-        let latest = Latest { page, at, restored_until, has_company };
+        let latest = Latest { page, chain, at, restored_until, has_company };
         *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(latest);
         Ok(history)
     }
 }
 
 /// Whether a server noted its service lately, and not that it stops.
-async fn is_in_service(tx: &mut Tx, now: Timestamp) -> Result<bool> {
+pub(super) async fn is_in_service(tx: &mut Tx, now: Timestamp) -> Result<bool> {
     Ok(match store::find(tx, &Query::History).await? {
         Found::History(Some(history)) => !history.is_stopped() && now.since(history.noted()) <= SILENCE,
         _ => false,

@@ -53,6 +53,15 @@ impl Once {
         Ok(Answered { id: self.id.clone(), digest: self.digest.clone(), sealed })
     }
 
+    /// The answer that was kept. Fails with [`Failure::KeyReused`].
+    fn answer(&self, kept: Option<Answered>) -> Result<Option<String>> {
+        match kept {
+            None => Ok(None),
+            Some(kept) if kept.digest != self.digest => Err(Failure::KeyReused),
+            Some(kept) => self.opened(&kept.sealed).map(Some).ok_or(Failure::KeyReused),
+        }
+    }
+
     fn opened(&self, sealed: &[u8]) -> Option<String> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut opened = sealed.to_vec();
@@ -78,16 +87,26 @@ impl Service {
     /// Fails with [`Failure::KeyReused`] when something else was asked under that key.
     pub(crate) async fn answered(&self, once: &Once, occasion: &Occasion) -> Result<Option<String>> {
         self.permit(occasion, Act::Oneself, On::Whole).await?;
-        let kept = store::answered(&mut self.database.read().await?, &once.id).await?;
-        match kept {
-            None => Ok(None),
-            Some(kept) if kept.digest != once.digest => Err(Failure::KeyReused),
-            Some(kept) => once.opened(&kept.sealed).map(Some).ok_or(Failure::KeyReused),
-        }
+        once.answer(store::answered(&mut self.database.read().await?, &once.id).await?)
     }
 
-    /// Keeps the answer to a call that is done. Should the program end before, the call is done once more when it is
-    /// made again: only for what that does no harm.
+    /// The same of a call that may be under way: its transaction is waited for.
+    pub(crate) async fn answered_meanwhile(
+        &self,
+        once: &Once,
+        occasion: &Occasion,
+    ) -> Result<Option<String>> {
+        self.permit(occasion, Act::Oneself, On::Whole).await?;
+        let mut tx = self.database.write().await?;
+        let kept = store::answered(&mut tx, &once.id).await?;
+        // What was read may be on its way to the disk still.
+        tx.commit().await?;
+        once.answer(kept)
+    }
+
+    /// Keeps the answer to a call that changed nothing.
+    ///
+    /// Fails with [`Failure::AnsweredBefore`] when the same call at the same time was faster.
     pub(crate) async fn keep_answer(&self, once: &Once, answer: &str, occasion: &Occasion) -> Result<()> {
         self.permit(occasion, Act::Oneself, On::Whole).await?;
         let mut tx = self.database.write().await?;

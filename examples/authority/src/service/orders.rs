@@ -1,64 +1,133 @@
 //! Orders: what was sold under the id that a shop has for it.
 
+use nodelock::LicenseId;
+
 use super::{
-    Database,
-    permit::{On, permit},
+    Changing, Database, Edited, Extension, edit,
+    permit::{On, noting, permit},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, OrderRow, rights::Act},
+    domain::{
+        LicenseHint, Occasion, OrderChoice, OrderKey, OrderRow,
+        rights::{Act, Permit, Subject},
+    },
     failure::{Failure, Result},
-    store::{self, AuditLine, OrderPages},
+    store::{self, AuditLine, Tx},
 };
 
-/// An order with its licenses, as they were shown when it was sold. Fails with [`Failure::UnknownOrder`].
+/// An order within reach with its licenses, as they were shown when it was sold.
+///
+/// Fails with [`Failure::UnknownOrder`] and [`Failure::AmbiguousOrder`].
 pub(crate) async fn order(
     database: &Database,
-    id: &str,
+    choice: &OrderChoice,
     occasion: &Occasion,
 ) -> Result<(OrderRow, Vec<LicenseHint>)> {
-    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
     let mut tx = database.read().await?;
-    let order = store::order_row(&mut tx, id).await?.ok_or_else(|| Failure::UnknownOrder(id.to_owned()))?;
-    Ok((order, store::licenses_of_sale(&mut tx, id).await?))
+    let order = choose(&mut tx, choice, &permit).await?;
+    let licenses = store::licenses_of_sale(&mut tx, &order.order.key).await?;
+    Ok((order, licenses))
 }
 
-/// Shows every order, oldest first.
-pub(crate) async fn orders(
+/// The one order that is meant, among those within reach: there may be others of its id.
+async fn choose(tx: &mut Tx, choice: &OrderChoice, permit: &Permit<'_>) -> Result<OrderRow> {
+    let (mut orders, products) = (store::orders_of_id(tx, &choice.id).await?, store::products(tx).await?);
+    let is_within_reach = |key: &OrderKey| {
+        let product = products.iter().find(|product| product.id == key.product);
+        let product = product.map_or_else(String::new, |product| product.name.clone());
+        let sold_by = Some(key.seller.clone()).filter(|seller| !seller.is_empty());
+        permit.reaches(&Subject { license: None, product, sold_by })
+    };
+    orders.retain(|row| choice.is(&row.order.key) && is_within_reach(&row.order.key));
+    match (orders.pop(), orders.is_empty()) {
+        (Some(order), true) => Ok(order),
+        (Some(_), false) => Err(Failure::AmbiguousOrder(choice.id.clone())),
+        (None, _) => Err(Failure::UnknownOrder(choice.id.clone())),
+    }
+}
+
+/// A license of an order, and what became of it.
+pub(crate) type EditedLicense = (LicenseId, Edited);
+
+/// Moves the end of every license of an order, because a subscription was paid for again, say: all of them or none.
+/// Licenses that are void stay so. Returns each that is not void, as it is now.
+///
+/// `hand_over` is told what it comes to before anything is stored.
+///
+/// Fails as [`order`] does, with [`Failure::Void`] for an order whose licenses are all void, and as
+/// [`extend`](super::extend) does.
+pub(crate) async fn extend_order(
     database: &Database,
+    choice: &OrderChoice,
+    extension: Extension,
+    hand_over: impl FnOnce(&[EditedLicense]) -> Result<()>,
     occasion: &Occasion,
-    mut show: impl FnMut(Result<OrderRow>) -> Result<()>,
-) -> Result<()> {
-    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
-    let (mut tx, mut pages) = (database.read().await?, OrderPages::new());
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
+) -> Result<Vec<EditedLicense>> {
+    let permit = &permit(database, occasion, Act::Extend, On::Each).await?;
+    let extended = async {
+        let mut tx = database.write().await?;
+        let key = choose(&mut tx, choice, permit).await?.order.key;
+        let foreseen = Changing { dry_run: true, ..Changing::default() };
+        hand_over(&extend_each(&mut tx, &key, extension, foreseen, permit).await?)?;
+        let extended = extend_each(&mut tx, &key, extension, Changing::default(), permit).await?;
+        tx.commit().await?;
+        Ok::<_, Failure>(extended)
+    };
+    noting(database, permit, extended.await).await
+}
+
+async fn extend_each(
+    tx: &mut Tx,
+    order: &OrderKey,
+    extension: Extension,
+    changing: Changing,
+    occasion: &Permit<'_>,
+) -> Result<Vec<EditedLicense>> {
+    let (mut extended, mut void) = (Vec::new(), None);
+    for LicenseHint { id, .. } in store::licenses_of_sale(tx, order).await? {
+        match edit::extend_in(tx, id, extension, changing, occasion).await {
+            Ok(edited) => extended.push((id, edited)),
+            Err(failure @ Failure::Void(_)) => void = Some(failure),
+            Err(failure) => return Err(failure),
         }
-        page.into_iter().try_for_each(&mut show)?;
+    }
+    match void.filter(|_| extended.is_empty()) {
+        Some(failure) => Err(failure),
+        None => Ok(extended),
     }
 }
 
 /// Ends every license of an order for good, because it was refunded, say. Returns how many were not void before.
 ///
-/// Fails with [`Failure::UnknownOrder`].
+/// `hand_over` is told that before anything is stored. Fails as [`order`] and `hand_over` do.
 pub(crate) async fn void_order(
     database: &Database,
-    id: &str,
+    choice: &OrderChoice,
     reason: &str,
+    hand_over: impl FnOnce(usize) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<usize> {
-    let occasion = &permit(database, occasion, Act::Edit, On::Whole).await?;
+    let occasion = &permit(database, occasion, Act::Edit, On::Each).await?;
     let mut tx = database.write().await?;
-    let order = store::order_row(&mut tx, id).await?.ok_or_else(|| Failure::UnknownOrder(id.to_owned()))?;
-    let mut voided = 0;
-    for license in store::licenses_of_sale(&mut tx, id).await? {
-        voided += usize::from(super::suspend::end(&mut tx, license.id, reason, occasion).await?);
+    let OrderRow { order, is_void, .. } = choose(&mut tx, choice, occasion).await?;
+    let mut standing = Vec::new();
+    for license in store::licenses_of_sale(&mut tx, &order.key).await? {
+        if !store::is_void(&mut tx, license.id).await? {
+            standing.push(license.id);
+        }
     }
-    if !order.is_void {
-        store::set_order_void(&mut tx, id).await?;
-        AuditLine { action: "order-voided", license: None, detail: id }.write(&mut tx, occasion).await?;
+    hand_over(standing.len())?;
+    for license in &standing {
+        super::suspend::end(&mut tx, *license, reason, occasion).await?;
+    }
+    if !is_void {
+        store::set_order_void(&mut tx, &order.key).await?;
+        let OrderKey { id, product, seller } = &order.key;
+        let by = if seller.is_empty() { String::new() } else { format!(", reseller {seller}") };
+        let detail = format!("{product}{by}, order {id}");
+        AuditLine { action: "order-voided", license: None, detail: &detail }.write(&mut tx, occasion).await?;
     }
     tx.commit().await?;
-    Ok(voided)
+    Ok(standing.len())
 }

@@ -1,56 +1,101 @@
 //! A page of what there is, for callers who ask for the next page later.
 
-use nodelock::{LicenseId, PublicKey, Timestamp, code::Handle};
+use tracing::warn;
 
 use super::{
     Database,
-    permit::{On, permit, reaches},
+    lists::within,
+    permit::{On, permit},
 };
 use crate::{
-    domain::{AuditRow, LicenseRow, Occasion, SeatRow, rights::Act},
-    failure::Result,
-    store::{AuditPages, LicensePages, SeatPages},
+    domain::{
+        AuditRow, Customer, LicenseRow, Occasion, OrderRow, SeatRow,
+        filter::{Filter, Mark},
+        rights::Act,
+    },
+    failure::{Failure, Result},
+    store::{self, AuditPages, Pages, Tx},
 };
 
-/// The licenses within reach that come after one, at most `most`. Fails for a record that is damaged.
-pub(crate) async fn licenses_after(
-    database: &Database,
-    after: Option<(Timestamp, LicenseId)>,
-    most: u32,
-    occasion: &Occasion,
-) -> Result<Vec<LicenseRow>> {
-    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::after(after, most));
-    let mut found = Vec::new();
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(found);
-        }
-        for row in page {
-            let row = row?;
-            if !reaches(&permit, &mut tx, row.license.terms.id).await? {
-                continue;
-            }
-            found.push(row);
-            if found.len() >= most as usize {
-                return Ok(found);
-            }
-        }
-    }
+/// Which page of a list.
+pub(crate) struct Wanted {
+    pub(crate) filter: Filter,
+    /// After which row; none is the first page.
+    pub(crate) after: Option<Vec<Mark>>,
+    /// How many rows at most.
+    pub(crate) most: u32,
 }
 
-/// The seats of a license, or all of them, that come after one, at most `most`. Fails for a record that is damaged.
+/// Some rows of a list without those that are damaged, and after which row the next page begins; none after the last.
+pub(crate) type Found<T> = (Vec<T>, Option<Vec<Mark>>);
+
+async fn found<T>(tx: &mut Tx, pages: Pages<T>, after: Option<Vec<Mark>>, most: u32) -> Result<Found<T>> {
+    let mut pages = pages.after(after, most)?;
+    let page = pages.next(tx).await?;
+    let next = pages.place().filter(|_| !pages.is_over()).map(<[Mark]>::to_vec);
+    let mut rows = Vec::new();
+    for row in page {
+        rows.extend(whole(row)?);
+    }
+    Ok((rows, next))
+}
+
+/// Licenses within reach. Fails as [`Pages::after`] does.
+pub(crate) async fn licenses_after(
+    database: &Database,
+    wanted: Wanted,
+    occasion: &Occasion,
+) -> Result<Found<LicenseRow>> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let mut tx = database.read_list().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::license_pages(filter), wanted.after, wanted.most).await
+}
+
+/// Seats within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn seats_after(
     database: &Database,
-    license: Option<LicenseId>,
-    after: Option<(Timestamp, Handle, PublicKey)>,
-    most: u32,
+    wanted: Wanted,
     occasion: &Occasion,
-) -> Result<Vec<SeatRow>> {
-    permit(database, occasion, Act::ShowSeats, license.map_or(On::Whole, On::License)).await?;
-    let mut pages = SeatPages::new(license, occasion.time).after(after, most);
-    pages.next(&mut database.read().await?).await?.into_iter().collect()
+) -> Result<Found<SeatRow>> {
+    let permit = permit(database, occasion, Act::ShowSeats, On::Each).await?;
+    let mut tx = database.read_list().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::seat_pages(filter, occasion.time), wanted.after, wanted.most).await
+}
+
+/// Customers. Fails as [`Pages::after`] does.
+pub(crate) async fn customers_after(
+    database: &Database,
+    wanted: Wanted,
+    occasion: &Occasion,
+) -> Result<Found<Customer>> {
+    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
+    let pages = store::customer_pages(wanted.filter);
+    found(&mut database.read_list().await?, pages, wanted.after, wanted.most).await
+}
+
+/// Orders within reach. Fails as [`Pages::after`] does.
+pub(crate) async fn orders_after(
+    database: &Database,
+    wanted: Wanted,
+    occasion: &Occasion,
+) -> Result<Found<OrderRow>> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let mut tx = database.read_list().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::order_pages(filter), wanted.after, wanted.most).await
+}
+
+/// A row of a list; none if it is damaged.
+fn whole<T>(row: Result<T>) -> Result<Option<T>> {
+    match row {
+        Err(failure @ Failure::Damaged { .. }) => {
+            warn!(event = "damaged-record", error = failure.message());
+            Ok(None)
+        }
+        row => row.map(Some),
+    }
 }
 
 /// The lines of the audit that come after one, at most `most`. Fails for a line that is damaged.
@@ -62,5 +107,5 @@ pub(crate) async fn audit_after(
 ) -> Result<Vec<AuditRow>> {
     permit(database, occasion, Act::ShowAudit, On::Whole).await?;
     let mut pages = AuditPages::after(after, most);
-    pages.next(&mut database.read().await?).await?.into_iter().collect()
+    pages.next(&mut database.read_list().await?).await?.into_iter().collect()
 }

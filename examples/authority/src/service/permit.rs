@@ -1,15 +1,17 @@
 //! Whether an actor may do something. Each service asks once, before anything else; a refusal is noted in the audit.
 
+use std::time::Instant;
+
 use nodelock::{LicenseId, authority::SeatName};
 
 use super::{Database, Service};
 use crate::{
     domain::{
-        Occasion,
+        Actor, Occasion,
         rights::{self, Act, Denied, Permit, Reach, Subject},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine, Tx},
+    store::{self, AuditLine},
 };
 
 /// What an act is about.
@@ -74,23 +76,38 @@ pub(super) async fn permit<'a>(
     }
 }
 
-/// Whether a license is within a permit's reach: nothing is looked up where that has no limit.
-pub(super) async fn reaches(permit: &Permit<'_>, tx: &mut Tx, license: LicenseId) -> Result<bool> {
-    if !permit.is_limited() {
-        return Ok(true);
-    }
-    Ok(store::subject_of(tx, license).await?.is_some_and(|subject| permit.reaches(&subject)))
-}
-
-/// Notes a refusal. Returns it, or why it could not be noted.
+/// Notes a refusal, unless the same bearer was refused the same act within the last hour. Returns it, or why it could
+/// not be noted.
 async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, failure: Failure) -> Failure {
+    if let Actor::Bearer(bearer) = &occasion.actor {
+        // The answer that was to be kept is of an act that is not done.
+        bearer.set_to_keep(None);
+        if !bearer.refusals.count(bearer.who.to_string(), act, occasion, Instant::now()) {
+            return failure;
+        }
+    }
     let about = match on {
         On::Whole | On::Each => String::new(),
         On::New(product) => format!(" of product {product}"),
         On::License(license) => format!(" of license {license}"),
         On::Seat(name) => format!(" of seat {}", name.handle),
     };
-    note(database, occasion, "refused", &format!("{act}{about}")).await.err().unwrap_or(failure)
+    let why = match &failure {
+        Failure::QuotaUsedUp { .. } | Failure::DeploymentKeyUsedUp(_) => format!(": {}", failure.name()),
+        _ => String::new(),
+    };
+    note(database, occasion, "refused", &format!("{act}{about}{why}")).await.err().unwrap_or(failure)
+}
+
+/// Notes that a quota or a deployment key was used up, which shows only within the transaction of an act. That one is
+/// undone by now.
+pub(super) async fn noting<T>(database: &Database, permit: &Permit<'_>, done: Result<T>) -> Result<T> {
+    match done {
+        Err(failure @ (Failure::QuotaUsedUp { .. } | Failure::DeploymentKeyUsedUp(_))) => {
+            Err(refuse(database, permit, permit.act(), On::Whole, failure).await)
+        }
+        done => done,
+    }
 }
 
 /// Notes something that changed nothing else.
@@ -110,6 +127,15 @@ impl Service {
     /// Whether an act is within somebody's rights at all, before it is known what it is about.
     pub(crate) async fn may(&self, occasion: &Occasion, act: Act) -> Result<()> {
         permit(&self.database, occasion, act, On::Each).await.map(drop)
+    }
+
+    /// Notes how often what was noted was refused again, for each bearer and act whose hour is over, or for all.
+    pub(crate) async fn note_refusals(&self, all: bool) -> Result<()> {
+        let counted = if all { self.refusals.take_all() } else { self.refusals.take_over(Instant::now()) };
+        for of in counted {
+            note(&self.database, &of.last, "refused", &format!("{}, {} times more", of.act, of.more)).await?;
+        }
+        Ok(())
     }
 
     /// Asks for an act: see [`permit`].

@@ -1,17 +1,19 @@
 //! A device asks whether it may give its seat up.
 
 use nodelock::{
-    ErrorKind,
+    ErrorKind, Timestamp,
     authority::{
-        PreflightClaim,
+        Allowance, Found, PreflightClaim, Query, Seat,
         decision::{self, Ruling},
     },
+    code::Handle,
 };
 
 use super::{Service, off_thread, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Actor, Occasion, rights::Act},
     failure::{Failure, Result},
+    store,
 };
 
 /// What would come of giving a seat up.
@@ -19,6 +21,8 @@ use crate::{
 pub(crate) struct Foreseen {
     pub(crate) allowed: bool,
     pub(crate) deactivations_left: Option<u32>,
+    /// How many activations the license has left for whoever wants the seat afterwards; none is without limit.
+    pub(crate) activations_left: Option<u32>,
 }
 
 impl Service {
@@ -42,8 +46,27 @@ impl Service {
         let ruling = settled?.ruling;
         let allowed = ruling.is_allowed();
         match ruling {
-            Ruling::Preflight { deactivations_left } => Ok(Foreseen { allowed, deactivations_left }),
+            Ruling::Preflight { deactivations_left } => {
+                let activations_left = self.activations_left(claim.handle(), occasion.time).await?;
+                Ok(Foreseen { allowed, deactivations_left, activations_left })
+            }
             _ => Err(unknown_ruling()),
         }
+    }
+
+    /// The fewest activations that a license with a seat of that handle has left: mostly it is one.
+    async fn activations_left(&self, handle: Handle, now: Timestamp) -> Result<Option<u32>> {
+        let mut tx = self.database.read().await?;
+        let Found::Seats(seats) = store::find(&mut tx, &Query::SeatsOfHandle(handle)).await? else {
+            return Err(unknown_ruling());
+        };
+        let mut fewest = None;
+        for license in seats.iter().filter_map(Seat::license_id) {
+            if let Found::License(Some(license)) = store::find(&mut tx, &Query::License(license)).await? {
+                let left = license.balance(Allowance::Activations, now).left();
+                fewest = left.into_iter().chain(fewest).min();
+            }
+        }
+        Ok(fewest)
     }
 }

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use nodelock::{ErrorKind, LicenseId};
+
 use super::{
     Database, Keys,
+    edit::standing,
     permit::{On, permit},
 };
 use crate::{
     domain::{
         Occasion, Product, ProductId, Said,
-        rights::{Act, Permit},
+        rights::{Act, Permit, Subject},
     },
     failure::{Failure, Result},
     keys::{self, Presence},
@@ -23,7 +26,7 @@ pub(crate) async fn products(database: &Database) -> Result<Vec<Product>> {
     products_of(&mut database.read().await?).await
 }
 
-pub(super) async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
+async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
     let products = store::products(tx).await?;
     if products.is_empty() { Err(Failure::NotInitialized) } else { Ok(products) }
 }
@@ -36,7 +39,24 @@ pub(crate) async fn product(database: &Database, named: Option<&ProductId>) -> R
     choose(products(database).await?, named)
 }
 
-pub(super) fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
+/// The same among the products within reach of who asks for an act: whoever may deal with one need not name it, and
+/// hears of no other.
+///
+/// Fails with [`Failure::Forbidden`] too.
+pub(crate) async fn product_within_reach(
+    database: &Database,
+    named: Option<&ProductId>,
+    act: Act,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let permit = permit(database, occasion, act, On::Each).await?;
+    let mut products = products(database).await?;
+    let subject = |product: &Product| Subject { license: None, product: product.name.clone(), sold_by: None };
+    products.retain(|product| permit.reaches(&subject(product)));
+    if products.is_empty() { Err(Failure::Forbidden(act)) } else { choose(products, named) }
+}
+
+fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
     match named {
         Some(id) => {
             let found = products.into_iter().find(|product| product.id == *id);
@@ -141,53 +161,105 @@ impl Change<'_> {
     }
 }
 
-/// Changes what is sold of a product from now on. `based_on` is the revision that the change was made for. Returns the
-/// product as it is now.
+/// What becomes of a product. Each part that is none stays as it is.
+#[derive(Default)]
+pub(crate) struct ProductEdit<'a> {
+    /// What is sold of it from now on.
+    pub(crate) terms: Option<Change<'a>>,
+    /// Whether keys of its licenses are kept, so that they can be sent again. Where they are not, the copies that there
+    /// are go.
+    pub(crate) keeps_keys: Option<bool>,
+    /// Of which license a request without a license key gets a trial; none if every request needs a key.
+    pub(crate) trial_license: Option<Option<LicenseId>>,
+}
+
+/// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for.
+/// Returns the product as it is now; `hand_over` is given it before a change is stored.
 ///
-/// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
+/// Fails as [`product`] and [`Said::check`] do, with [`Failure::Superseded`], and for a license of trials with
+/// `ErrorKind::UnknownLicense`, [`Failure::Void`], and `ErrorKind::InvalidInput` for one of another product and for one
+/// that is no trial.
 pub(crate) async fn edit_product(
     database: &Database,
     named: Option<&ProductId>,
-    change: &Change<'_>,
-    based_on: Option<u32>,
+    (edit, based_on): (&ProductEdit<'_>, Option<u32>),
+    hand_over: impl FnOnce(&Product) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Product> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
     let mut tx = database.write().await?;
     let mut product = choose(products_of(&mut tx).await?, named)?;
     check_based_on(based_on, product.revision)?;
-    let template = change.of(&product.template)?;
-    if template != product.template {
+    let template = edit.terms.as_ref().map(|change| change.of(&product.template)).transpose()?;
+    let template = template.filter(|template| *template != product.template);
+    let keeps_keys = edit.keeps_keys.filter(|keeps_keys| *keeps_keys != product.keeps_keys);
+    let trial_license = edit.trial_license.filter(|license| *license != product.trial_license);
+    if let Some(Some(license)) = trial_license {
+        gives_trials(&mut tx, &product, license).await?;
+    }
+    let changes = [template.is_some(), keeps_keys.is_some(), trial_license.is_some()];
+    let changes = changes.into_iter().map(u32::from).sum();
+    if changes > 0 {
+        hand_over(&Product {
+            template: template.clone().unwrap_or_else(|| product.template.clone()),
+            keeps_keys: keeps_keys.unwrap_or(product.keeps_keys),
+            trial_license: trial_license.unwrap_or(product.trial_license),
+            revision: product.revision.saturating_add(changes),
+            ..product.clone()
+        })?;
+    }
+    if let Some(template) = template {
         set_template(&mut tx, &mut product, template, occasion).await?;
+    }
+    if let Some(keeps_keys) = keeps_keys {
+        set_keeps_keys(&mut tx, &mut product, keeps_keys, occasion).await?;
+    }
+    if let Some(license) = trial_license {
+        set_trial_license(&mut tx, &mut product, license, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;
     Ok(product)
 }
 
-/// Says whether keys of a product's licenses are kept, so that they can be sent again. Where they are not, the copies
-/// that there are go. Returns the product as it is now. Fails as [`edit_product`] does.
-pub(crate) async fn set_keeps_keys(
-    database: &Database,
-    named: Option<&ProductId>,
+async fn set_keeps_keys(
+    tx: &mut Tx,
+    product: &mut Product,
     keeps_keys: bool,
-    based_on: Option<u32>,
-    occasion: &Occasion,
-) -> Result<Product> {
-    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
-    let mut tx = database.write().await?;
-    let mut product = choose(products_of(&mut tx).await?, named)?;
-    check_based_on(based_on, product.revision)?;
-    if product.keeps_keys != keeps_keys {
-        product.revision = product.revision.saturating_add(1);
-        product.keeps_keys = keeps_keys;
-        store::set_keeps_keys(&mut tx, &product.id, keeps_keys, product.revision).await?;
-        let detail = format!("{}: {keeps_keys}", product.id);
-        let line = AuditLine { action: "product-keeps-keys", license: None, detail: &detail };
-        line.write(&mut tx, occasion).await?;
+    occasion: &Permit<'_>,
+) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    product.keeps_keys = keeps_keys;
+    store::set_keeps_keys(tx, &product.id, keeps_keys, product.revision).await?;
+    let detail = format!("{}: {keeps_keys}", product.id);
+    AuditLine { action: "product-keeps-keys", license: None, detail: &detail }.write(tx, occasion).await
+}
+
+/// Fails unless a license may be the one of which a product gives trials.
+async fn gives_trials(tx: &mut Tx, product: &Product, id: LicenseId) -> Result<()> {
+    let terms = standing(tx, id).await?.terms;
+    let refused = |text: String| Err(Failure::rule(ErrorKind::InvalidInput, text));
+    if terms.product != product.name {
+        return refused(format!("license {id} is of product \"{}\"", terms.product));
     }
-    tx.commit().await?;
-    Ok(product)
+    if terms.trial_days.is_none() {
+        return refused(format!("license {id} is no trial: it has no trial_days"));
+    }
+    Ok(())
+}
+
+async fn set_trial_license(
+    tx: &mut Tx,
+    product: &mut Product,
+    license: Option<LicenseId>,
+    occasion: &Permit<'_>,
+) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    product.trial_license = license;
+    store::set_trial_license(tx, &product.id, license, product.revision).await?;
+    let words = license.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let detail = format!("{}: {words}", product.id);
+    AuditLine { action: "product-trial", license: None, detail: &detail }.write(tx, occasion).await
 }
 
 /// Fails with [`Failure::Superseded`] when there is a later version than the one that somebody has seen.
@@ -203,12 +275,14 @@ pub(crate) async fn policies(database: &Database) -> Result<Said> {
     store::policies(&mut database.read().await?).await
 }
 
-/// Changes what holds for every product from now on. Returns it as it is now.
+/// Changes what holds for every product from now on. Returns it as it is now; `hand_over` is given it before a change
+/// is stored.
 ///
 /// Fails as [`Said::check`] does.
 pub(crate) async fn edit_policies(
     database: &Database,
     change: &Change<'_>,
+    hand_over: impl FnOnce(&Said) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Said> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
@@ -217,6 +291,7 @@ pub(crate) async fn edit_policies(
     let after = change.of(&before)?;
     if after != before {
         store::set_policies(&mut tx, &after).await?;
+        hand_over(&after)?;
         let detail = serde_json::to_string(&after)?;
         AuditLine { action: "policies-edited", license: None, detail: &detail }
             .write(&mut tx, occasion)

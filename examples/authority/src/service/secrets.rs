@@ -93,8 +93,8 @@ fn derive(hashed: &Password, password: &str) -> Option<Zeroizing<[u8; HASH_BYTES
 }
 
 /// A new secret for a second factor, in base64url.
-pub(super) fn new_totp() -> Result<String> {
-    Ok(text(&*random::<TOTP_BYTES>()?))
+pub(super) fn new_totp() -> Result<Zeroizing<String>> {
+    Ok(Zeroizing::new(text(&*random::<TOTP_BYTES>()?)))
 }
 
 /// What an authenticator is set up with: the same secret as people type it, and as a link for a QR code.

@@ -9,19 +9,22 @@ use zeroize::Zeroizing;
 
 use super::{
     Database,
-    customers::known,
+    customers::not_erased,
     license_keys::{seal, vault_of},
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{
-        CustomerId, LicenseHint, Occasion, Order, OrderRow, Product, Said,
+        CustomerId, LicenseHint, Occasion, Order, OrderKey, OrderRow, Product, Said,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
     keys::Vault,
     store::{self, AuditLine, Tx},
 };
+
+/// The longest text that says who sells, in bytes: as long as a licensee.
+const LONGEST_RESELLER: usize = 1_024;
 
 /// A license that is to be sold, and its key.
 pub(crate) struct Offer {
@@ -75,6 +78,58 @@ pub(super) fn new_key() -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(LicenseKey::generate(&SystemRandom)?.to_string()))
 }
 
+/// An order as its seller places it.
+pub(crate) struct NewOrder {
+    pub(crate) id: String,
+    /// Without the licensee where that is the customer, whose name may change.
+    pub(crate) said: Said,
+    pub(crate) count: u32,
+    pub(crate) customer: Option<CustomerId>,
+    /// Who sells it; empty for the vendor, and for a reseller who signed in.
+    pub(crate) reseller: String,
+}
+
+/// What became of an order so far.
+pub(crate) enum Placed {
+    /// It is to be sold.
+    New(Order),
+    /// It was sold before, with these licenses.
+    Before(Vec<LicenseHint>),
+}
+
+/// Looks an order up before anything else is looked at: that it was sold stays true, whatever changed meanwhile.
+///
+/// Fails with [`Failure::OrderDiffers`], and with `ErrorKind::InvalidInput` for a reseller that is none.
+pub(crate) async fn place_order(
+    database: &Database,
+    product: &Product,
+    new: NewOrder,
+    occasion: &Occasion,
+) -> Result<Placed> {
+    let permit = permit(database, occasion, Act::Sell, On::New(&product.name)).await?;
+    let NewOrder { id, said, count, customer, reseller } = new;
+    let seller = permit.reseller().unwrap_or_default().to_owned();
+    let reseller = reseller_of(&permit, reseller)?;
+    let key = OrderKey { id, product: product.id.clone(), seller };
+    let order = Order { key, said, count, customer, reseller };
+    let before = sold_before(&mut database.read().await?, &order).await?;
+    Ok(before.map_or(Placed::New(order), Placed::Before))
+}
+
+/// Who sells: for a reseller who signed in that account, and no other.
+fn reseller_of(permit: &Permit<'_>, said: String) -> Result<String> {
+    let invalid = |text: String| Failure::rule(ErrorKind::InvalidInput, text);
+    match permit.reseller() {
+        Some(account) if said.is_empty() || said == account => Ok(account.to_owned()),
+        Some(account) => Err(invalid(format!("reseller: {account} sells this, and nobody else"))),
+        None if said.len() > LONGEST_RESELLER => {
+            Err(invalid(format!("reseller has {} bytes; {LONGEST_RESELLER} are allowed", said.len())))
+        }
+        None if said.chars().any(char::is_control) => Err(invalid("reseller is a text on one line".into())),
+        None => Ok(said),
+    }
+}
+
 /// Sells licenses: all of them or none.
 ///
 /// `hand_over` brings the keys to where they are safe. It is called before anything is stored, so that no license is
@@ -83,7 +138,7 @@ pub(super) fn new_key() -> Result<Zeroizing<String>> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
 /// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
-/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`], and as `hand_over` does.
+/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`] or [`Failure::Erased`], and as `hand_over` does.
 pub(crate) async fn sell(
     database: &Database,
     vault: Option<&Vault>,
@@ -95,6 +150,12 @@ pub(crate) async fn sell(
     let product = offers.first().map_or("", |offer| &offer.terms.product);
     let occasion = &permit(database, occasion, Act::Sell, On::New(product)).await?;
     let Buyer { order, customer } = buyer;
+    let mut tx = database.read().await?;
+    if let Some(order) = order
+        && let Some(before) = sold_before(&mut tx, order).await?
+    {
+        return Ok(Sale::Before(before));
+    }
     let mut named = Vec::new();
     for Offer { terms, key } in offers {
         terms.validate()?;
@@ -106,14 +167,8 @@ pub(crate) async fn sell(
         }
         named.push((terms, key, key_name(key)?));
     }
-    let mut tx = database.read().await?;
     if let Some(id) = customer {
-        known(&mut tx, id).await?;
-    }
-    if let Some(order) = order
-        && let Some(before) = sold_before(&mut tx, order, occasion).await?
-    {
-        return Ok(Sale::Before(before));
+        not_erased(&mut tx, id).await?;
     }
     for (_, _, key) in &named {
         check_unused(&mut tx, key).await?;
@@ -125,10 +180,15 @@ pub(crate) async fn sell(
     if let Some(order) = order
         && !store::insert_sale(&mut tx, order, occasion).await?
     {
-        let before = sold_before(&mut tx, order, occasion).await?.unwrap_or_default();
+        let before = sold_before(&mut tx, order).await?.unwrap_or_default();
         // What was read may be on its way to the disk still.
         tx.commit().await?;
         return Ok(Sale::Before(before));
+    }
+    if let Some(id) = customer {
+        // Erased while the keys were handed over, say. Nobody erases the customer from here on.
+        store::lock_customer(&mut tx, id).await?;
+        not_erased(&mut tx, id).await?;
     }
     let vault = match offers.first() {
         Some(offer) => vault_of(&mut tx, vault, &offer.terms.product).await?,
@@ -145,17 +205,24 @@ pub(crate) async fn sell(
             store::insert_reseller(&mut tx, terms.id, account).await?;
         }
         if let Some(order) = order {
-            store::insert_sale_license(&mut tx, &order.id, position, terms.id).await?;
+            store::insert_sale_license(&mut tx, &order.key, position, terms.id).await?;
         }
-        let mut detail = format!("{} seats for {}", terms.seats, terms.licensee);
-        if let Some(order) = order {
-            detail += &format!(", order {}", order.id);
-        }
+        let detail = sold_as(terms, &buyer, occasion.reseller());
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
-        line.write(&mut tx, occasion).await?;
+        line.write_about(&mut tx, &terms.licensee, occasion).await?;
     }
     tx.commit().await?;
     Ok(Sale::Done)
+}
+
+/// What the audit says of a sale, for a program that reads it (`verify`): the order last, because its id may be
+/// anything. Nothing of a person is in it but the customer's id.
+fn sold_as(terms: &LicenseTerms, buyer: &Buyer<'_>, reseller: Option<&str>) -> String {
+    let mut detail = format!("{} seats", terms.seats);
+    buyer.customer.iter().for_each(|id| detail += &format!(", customer {id}"));
+    reseller.iter().for_each(|account| detail += &format!(", reseller {account}"));
+    buyer.order.iter().for_each(|order| detail += &format!(", order {}", order.key.id));
+    detail
 }
 
 /// A key as it is compared. Fails with [`Failure::Usage`] for an empty one.
@@ -168,34 +235,35 @@ pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()
     if store::is_key_used(tx, key).await? { Err(Failure::KeyInUse) } else { Ok(()) }
 }
 
-/// The licenses that an order was sold with; none if it was not.
+/// The licenses that an order was sold with; none if it was not. Its key is within reach of who sells it.
 ///
-/// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id, or somebody else sold it.
-async fn sold_before(tx: &mut Tx, order: &Order, permit: &Permit<'_>) -> Result<Option<Vec<LicenseHint>>> {
-    let Some(OrderRow { order: before, .. }) = store::order_row(tx, &order.id).await? else {
+/// Fails with [`Failure::OrderDiffers`] when something else was ordered under that key.
+async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHint>>> {
+    let Some(OrderRow { order: before, .. }) = store::order_row(tx, &order.key).await? else {
         return Ok(None);
     };
-    let licenses = store::licenses_of_sale(tx, &order.id).await?;
-    for license in &licenses {
-        if !reaches(permit, tx, license.id).await? {
-            return Err(Failure::OrderDiffers(order.id.clone(), "not by who asks now".into()));
-        }
-    }
-    if licenses.len() != order.count as usize {
-        let differs = format!("it was for {} licenses", licenses.len());
-        return Err(Failure::OrderDiffers(order.id.clone(), differs));
-    }
-    if before.product != order.product {
-        return Err(Failure::OrderDiffers(
-            order.id.clone(),
-            format!("it was for product {}", before.product),
-        ));
-    }
-    if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
-        return Err(Failure::OrderDiffers(order.id.clone(), "it was sold to or by somebody else".into()));
-    }
-    if before.said != order.said {
-        return Err(Failure::OrderDiffers(order.id.clone(), "its terms were others".into()));
-    }
-    Ok(Some(licenses))
+    let licenses = store::licenses_of_sale(tx, &order.key).await?;
+    let differs = if licenses.len() != order.count as usize {
+        format!("it was for {} licenses", licenses.len())
+    } else if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
+        "it was sold to or by somebody else".to_owned()
+    } else if before.said != comparable(&before.said, &order.said) {
+        "its terms were others".to_owned()
+    } else {
+        return Ok(Some(licenses));
+    };
+    Err(Failure::OrderDiffers(order.key.id.clone(), differs))
 }
+
+/// What is said now, without the licensee where it was taken out of what was said before: nobody can compare it.
+fn comparable(before: &Said, now: &Said) -> Said {
+    let (name, mut said) = ("licensee", now.clone());
+    if before.members().get(name).is_some_and(|licensee| *licensee == "") && said.members().contains_key(name)
+    {
+        said.say(name, "".into());
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests;

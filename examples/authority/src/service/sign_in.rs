@@ -81,7 +81,12 @@ impl Service {
             return Err(refused());
         }
         let recovery = secrets::recovery_hash(&code);
-        match secrets::totp_step(&found.totp, &code, now, found.totp_step) {
+        let secret = self.vault.as_ref().and_then(|vault| vault.unseal_second_factor(name, &found.totp));
+        if secret.is_none() {
+            // A recovery code is as good.
+            warn!(event = "second-factor-unreadable", account = name);
+        }
+        match secret.and_then(|secret| secrets::totp_step(&secret, &code, now, found.totp_step)) {
             Some(step) => found.totp_step = step,
             None => match found.recovery.iter().position(|left| *left == recovery) {
                 Some(at) => drop(found.recovery.remove(at)),
@@ -99,9 +104,9 @@ impl Service {
         store::set_account(&mut tx, &found).await?;
         store::insert_session(&mut tx, &secrets::secret_hash(&token), name, now, ends).await?;
         let who = Who::Account { name: found.name, role: found.role };
-        let occasion = occasion(who.clone(), peer, now);
+        let occasion = self.occasion(who.clone(), peer, now);
         let permit = permit::permit(&self.database, &occasion, Act::Oneself, On::Whole).await?;
-        let detail = format!("from {peer}, {} recovery codes left", found.recovery.len());
+        let detail = format!("{} recovery codes left", found.recovery.len());
         AuditLine { action: "signed-in", license: None, detail: &detail }.write(&mut tx, &permit).await?;
         tx.commit().await?;
         self.limits.sign_ins.forget(name, peer);
@@ -128,7 +133,7 @@ impl Service {
             false => None,
         };
         match found {
-            Some(who) => Ok(occasion(who, peer, now)),
+            Some(who) => Ok(self.occasion(who, peer, now)),
             None => {
                 if self.limits.credentials.take_and_tell(peer)? {
                     let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
@@ -137,6 +142,11 @@ impl Service {
                 Err(Failure::Unauthenticated)
             }
         }
+    }
+
+    fn occasion(&self, who: Who, address: IpAddr, time: Timestamp) -> Occasion {
+        let bearer = Bearer::new(who, address, self.refusals.clone());
+        Occasion { time, actor: Actor::Bearer(Arc::new(bearer)) }
     }
 
     async fn who(&self, secret: &str, now: Timestamp) -> Result<Option<Who>> {
@@ -173,10 +183,6 @@ impl Service {
         }
         Ok(Some(who))
     }
-}
-
-fn occasion(who: Who, address: IpAddr, time: Timestamp) -> Occasion {
-    Occasion { time, actor: Actor::Bearer(Arc::new(Bearer::new(who, address))) }
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

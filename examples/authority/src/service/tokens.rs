@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Credential, DeploymentKey, Occasion, Token,
+        Credential, CredentialKind, DeploymentKey, Occasion, ProductId, Token,
         rights::{Act, Scope},
     },
     failure::{Failure, Result},
@@ -19,28 +19,29 @@ use crate::{
 
 /// What a new token or deployment key is for.
 pub(crate) enum NewCredential {
-    Token { name: String, scopes: Vec<Scope>, product: Option<String>, expires: Option<Timestamp> },
+    Token { name: String, scopes: Vec<Scope>, product: Option<ProductId>, expires: Option<Timestamp> },
     DeploymentKey { name: String, license: LicenseId, most: u32, expires: Option<Timestamp> },
 }
 
 /// Makes a token or a deployment key. Returns its id, and its text, which nobody can show again.
 ///
-/// Fails with [`Failure::Usage`] for one that would have ended already or is for a product that is none, and with
-/// `ErrorKind::UnknownLicense`.
+/// Fails with [`Failure::Usage`] for one that would have ended already, with [`Failure::UnknownProduct`], and with
+/// `ErrorKind::UnknownLicense`. `hand_over` is given the id and the text before anything is stored.
 pub(crate) async fn new_credential(
     database: &Database,
     new: NewCredential,
+    hand_over: impl FnOnce(&str, &str) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<(String, Zeroizing<String>)> {
     let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
     let (id, created, revoked) = (secrets::new_id()?, occasion.time, None);
     let (credential, expires, prefix) = match new {
         NewCredential::Token { name, scopes, product, expires } => {
-            if let Some(product) = &product
-                && super::products(database).await?.iter().all(|known| known.name != *product)
-            {
-                return Err(Failure::Usage(format!("there is no product {product:?}")));
-            }
+            // What it may deal with names its product as licenses do.
+            let product = match &product {
+                Some(id) => Some(super::product(database, Some(id)).await?.name),
+                None => None,
+            };
             let token = Token { id, name, scopes, product, created, expires, revoked };
             (Credential::Token(token), expires, secrets::TOKEN)
         }
@@ -60,35 +61,42 @@ pub(crate) async fn new_credential(
         license.ok_or_else(|| Failure::unknown_license(key.license))?;
     }
     store::insert_credential(&mut tx, &secrets::secret_hash(&secret), &credential, created).await?;
-    let (action, detail) = match &credential {
-        Credential::Token(token) => {
-            let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
-            ("token-created", format!("{} {}: {}", token.id, token.name, scopes.join(" ")))
-        }
-        Credential::DeploymentKey(key) => {
-            let text = format!("{} {}: {} of license {}", key.id, key.name, key.most, key.license);
-            ("deployment-key-created", text)
-        }
+    hand_over(credential.id(), &secret)?;
+    let action = match &credential {
+        Credential::Token(_) => "token-created",
+        Credential::DeploymentKey(_) => "deployment-key-created",
     };
+    let detail = credential.noted();
     AuditLine { action, license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;
     Ok((credential.id().to_owned(), secret))
 }
 
-/// All tokens and deployment keys, oldest first, revoked ones too.
-pub(crate) async fn credentials(database: &Database, occasion: &Occasion) -> Result<Vec<CredentialRow>> {
+/// All tokens or all deployment keys, oldest first, revoked ones too.
+pub(crate) async fn credentials(
+    database: &Database,
+    kind: CredentialKind,
+    occasion: &Occasion,
+) -> Result<Vec<CredentialRow>> {
     permit(database, occasion, Act::Tokens, On::Whole).await?;
-    store::credentials(&mut database.read().await?).await
+    let mut rows = store::credentials(&mut database.read().await?).await?;
+    rows.retain(|row| row.credential.kind() == kind);
+    Ok(rows)
 }
 
 /// Revokes a token or a deployment key: from the next request on it is nobody's. Returns whether that changed anything.
 ///
-/// Fails with [`Failure::UnknownCredential`].
-pub(crate) async fn revoke(database: &Database, id: &str, occasion: &Occasion) -> Result<bool> {
+/// Fails with [`Failure::UnknownCredential`], also for one of the other kind.
+pub(crate) async fn revoke(
+    database: &Database,
+    (kind, id): (CredentialKind, &str),
+    occasion: &Occasion,
+) -> Result<bool> {
     let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
     let mut tx = database.write().await?;
     let unknown = || Failure::UnknownCredential(id.to_owned());
-    let mut credential = store::credential_to_change(&mut tx, id).await?.ok_or_else(unknown)?;
+    let found = store::credential_to_change(&mut tx, id).await?;
+    let mut credential = found.filter(|of| of.kind() == kind).ok_or_else(unknown)?;
     let changes = credential.revoke(occasion.time);
     if changes {
         store::set_credential(&mut tx, &credential).await?;

@@ -1,52 +1,75 @@
 //! Trials: for how long, and of which license without a key.
 
 use nodelock::{
-    ErrorKind, LicenseId, Timestamp,
+    LicenseId, Timestamp,
     authority::{
-        ActivationFile, LicenseKeyName, Seat,
+        ActivationFile, Found, LicenseKeyName, Query, Seat, SeatName,
         decision::{self, Ruling},
     },
 };
 
-use super::{
-    Database, Service,
-    edit::standing,
-    permit::{On, permit},
-    products::{check_based_on, choose, products_of},
-    selling::Place,
-    unknown_ruling,
-};
+use super::{Extension, Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
-    domain::{Actor, Occasion, Product, ProductId, SeatChoice, rights::Act},
-    failure::{Failure, Result},
-    store::{self, AuditLine},
+    domain::{
+        Actor, Occasion, SeatChoice,
+        rights::{Act, Permit},
+    },
+    failure::Result,
+    store,
 };
 
 impl Service {
-    /// Lets the trial of a seat's machine last until a later time. Fails as [`decision::extend_trial`] does.
+    /// Lets the trial of a seat's machine last until a later time. Returns the seat, and until when that is;
+    /// `hand_over` is told it before anything is stored.
+    ///
+    /// Fails as [`decision::extend_trial`] does.
     pub(crate) async fn extend_trial(
         &self,
         choice: SeatChoice,
-        until: Timestamp,
+        extension: Extension,
+        hand_over: impl FnOnce(Timestamp),
         occasion: &Occasion,
-    ) -> Result<Seat> {
+    ) -> Result<(Seat, Timestamp)> {
         let name = self.choose(choice).await?;
         let occasion = &self.permit(occasion, Act::Extend, On::Seat(name)).await?;
+        let end = self.trial_end(name).await?.unwrap_or(Timestamp::MIN);
+        let until = match extension {
+            Extension::Days(days) => end.max(occasion.time).plus_days(days),
+            Extension::Until(until) => until,
+            Extension::AtLeast(until) => end.max(until),
+        };
+        hand_over(until);
         let act = |records: &_, moment: &_| decision::extend_trial(name, until, records, moment);
         match self.decide(&act, &Place::Seat(name), occasion).await?.ruling {
-            Ruling::Extended(seat) => Ok(seat),
+            Ruling::Extended(seat) => Ok((seat, until)),
             _ => Err(unknown_ruling()),
         }
+    }
+
+    /// When the trial of a seat's machine ends; none if the seat is none.
+    async fn trial_end(&self, name: SeatName) -> Result<Option<Timestamp>> {
+        let mut tx = self.database.read().await?;
+        let Found::Seats(seats) = store::find(&mut tx, &Query::SeatsOfHandle(name.handle)).await? else {
+            return Ok(None);
+        };
+        let seat = seats.into_iter().find(|seat| seat.name() == name);
+        let Some(seat) = seat else { return Ok(None) };
+        let Some(license) = seat.license_id() else { return Ok(None) };
+        Ok(match store::find(&mut tx, &Query::License(license)).await? {
+            Found::License(Some(license)) => seat.trial_ends(&license.terms),
+            _ => None,
+        })
     }
 
     /// Of which license a request gets a trial that names a product and no license key. A recovery names what its
     /// device has lost.
     ///
-    /// Fails with [`Failure::PeerMustWait`] for a peer that asks too often: nothing else stands in its way.
+    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait) for a peer that asks too often:
+    /// nothing else stands in its way.
     pub(super) async fn trial_license(
         &self,
         file: &ActivationFile,
-        occasion: &Occasion,
+        occasion: &Permit<'_>,
     ) -> Result<Option<LicenseId>> {
         let request = file.request();
         if LicenseKeyName::new(&request.license_key).is_some() || file.is_recovery() {
@@ -58,43 +81,4 @@ impl Service {
         }
         Ok(license)
     }
-}
-
-/// Says of which license a request without a license key gets a trial; none if every request needs a key. `based_on` is
-/// the revision that the change was made for. Returns the product as it is now.
-///
-/// Fails as `edit_product` does, with `ErrorKind::UnknownLicense`, with [`Failure::Void`], and with
-/// `ErrorKind::InvalidInput` for a license of another product or one that is no trial.
-pub(crate) async fn set_trial_license(
-    database: &Database,
-    named: Option<&ProductId>,
-    license: Option<LicenseId>,
-    based_on: Option<u32>,
-    occasion: &Occasion,
-) -> Result<Product> {
-    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
-    let mut tx = database.write().await?;
-    let mut product = choose(products_of(&mut tx).await?, named)?;
-    check_based_on(based_on, product.revision)?;
-    if let Some(id) = license {
-        let terms = standing(&mut tx, id).await?.terms;
-        let refused = |text: String| Err(Failure::rule(ErrorKind::InvalidInput, text));
-        if terms.product != product.name {
-            return refused(format!("license {id} is of product \"{}\"", terms.product));
-        }
-        if terms.trial_days.is_none() {
-            return refused(format!("license {id} is no trial: it has no trial_days"));
-        }
-    }
-    if product.trial_license != license {
-        product.revision = product.revision.saturating_add(1);
-        product.trial_license = license;
-        store::set_trial_license(&mut tx, &product.id, license, product.revision).await?;
-        let words = license.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        let detail = format!("{}: {words}", product.id);
-        let line = AuditLine { action: "product-trial", license: None, detail: &detail };
-        line.write(&mut tx, occasion).await?;
-    }
-    tx.commit().await?;
-    Ok(product)
 }

@@ -213,7 +213,7 @@ pub(crate) async fn license_of_seat(tx: &mut Tx, name: SeatName) -> Result<Optio
 
 /// Counts what a permit allows only so often, in the transaction of what it is for.
 ///
-/// Fails with [`Failure::QuotaUsedUp`].
+/// Fails with [`Failure::QuotaUsedUp`] and [`Failure::DeploymentKeyUsedUp`].
 pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
     let Some(Spending { id, of }) = permit.spending() else { return Ok(()) };
     match of {

@@ -13,7 +13,7 @@ use crate::{
 impl Database {
     /// Whether it is a server, which has a program of its own for backups.
     pub(crate) fn is_server(&self) -> bool {
-        matches!(self.0, Access::Postgres(_))
+        matches!(self.access, Access::Postgres(_))
     }
 
     /// Writes a whole copy of an SQLite database to a new file that only its owner may read: what was committed when it
@@ -22,7 +22,7 @@ impl Database {
     ///
     /// Fails with [`Failure::InTheWay`] when there is such a file.
     pub(crate) async fn copy_to(&self, path: &Path) -> Result<()> {
-        let Access::Sqlite(sqlite) = &self.0 else {
+        let Access::Sqlite(sqlite) = &self.access else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "only a database in a file can be copied; use the server's own tools",

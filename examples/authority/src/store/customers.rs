@@ -1,14 +1,26 @@
 //! Customers.
 
+use nodelock::Timestamp;
+
 use super::{
-    Tx,
+    Engine, Tx,
+    filtered::Pages,
     row::{count, seconds, time},
     sql::{Row, query},
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId},
+    domain::{Customer, CustomerDetails, CustomerId, filter::Filter},
     failure::Result,
 };
+
+/// The columns of a customer.
+macro_rules! customer {
+    () => {
+        "customer.id, customer.name, customer.email, customer.external_id, customer.notes, customer.created, \
+         customer.revision, customer.erased"
+    };
+}
+pub(super) const CUSTOMER: &str = customer!();
 
 /// Enters a customer.
 pub(crate) async fn insert_customer(tx: &mut Tx, customer: &Customer) -> Result<()> {
@@ -48,17 +60,24 @@ pub(crate) async fn set_customer(tx: &mut Tx, customer: &Customer) -> Result<()>
 
 /// A customer; none if there is no such customer.
 pub(crate) async fn customer(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
-    let row =
-        query("SELECT id, name, email, external_id, notes, created, revision FROM customer WHERE id = $1");
+    let row = query(concat!("SELECT ", customer!(), " FROM customer WHERE id = $1"));
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(read).transpose()
+}
+
+/// Keeps others from changing a customer until the transaction ends. Who only reads it need not wait, and who sells to
+/// it waits for nobody who does the same.
+pub(crate) async fn lock_customer(tx: &mut Tx, id: CustomerId) -> Result<()> {
+    if tx.engine == Engine::Postgres {
+        let row = query("SELECT id FROM customer WHERE id = $1 FOR SHARE").bind(id.to_string());
+        row.fetch_optional(tx).await?;
+    }
+    Ok(())
 }
 
 /// The customer that the vendor's own system has a name for; none if there is none.
 pub(crate) async fn customer_of_external_id(tx: &mut Tx, external_id: &str) -> Result<Option<Customer>> {
-    let row = query(
-        "SELECT id, name, email, external_id, notes, created, revision FROM customer \
-         WHERE external_id = $1 AND external_id <> ''",
-    );
+    let row =
+        query(concat!("SELECT ", customer!(), " FROM customer WHERE external_id = $1 AND external_id <> ''"));
     row.bind(external_id).fetch_optional(tx).await?.as_ref().map(read).transpose()
 }
 
@@ -73,43 +92,11 @@ fn read(row: &Row) -> Result<Customer> {
         },
         created: time(row, "created")?,
         revision: count(row, "revision")?,
+        erased: row.get::<Option<i64>>("erased")?.map(|_| time(row, "erased")).transpose()?,
     })
 }
 
-/// Customers, oldest first: all of them, or those with an e-mail address.
-pub(crate) struct CustomerPages {
-    email: Option<String>,
-    /// The last one so far.
-    after: (i64, String),
-}
-
-impl CustomerPages {
-    pub(crate) fn new(email: Option<&str>) -> Self {
-        Self { email: email.map(str::to_owned), after: (i64::MIN, String::new()) }
-    }
-
-    /// The next page; empty after the last.
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Customer>> {
-        let (created, id) = self.after.clone();
-        let rows = match &self.email {
-            Some(email) => query(
-                "SELECT id, name, email, external_id, notes, created, revision FROM customer \
-                 WHERE (created, id) > ($1, $2) AND email = $3 ORDER BY created, id LIMIT 500",
-            )
-            .bind(created)
-            .bind(id)
-            .bind(email),
-            None => query(
-                "SELECT id, name, email, external_id, notes, created, revision FROM customer \
-                 WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT 500",
-            )
-            .bind(created)
-            .bind(id),
-        };
-        let rows = rows.fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            self.after = (last.get("created")?, last.get("id")?);
-        }
-        rows.iter().map(read).collect()
-    }
+/// The customers that pass a filter.
+pub(crate) fn customer_pages(filter: Filter) -> Pages<Customer> {
+    Pages::new(filter, Timestamp::MIN, read)
 }

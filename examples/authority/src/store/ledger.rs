@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Result},
 };
 use nodelock::{
-    ActivationRequest, ErrorKind, LicenseId, PublicKey, Timestamp,
+    ActivationRequest, ErrorKind, LicenseId, Metadata, PublicKey, Timestamp,
     authority::{
         Allowances, Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_DEVICE,
         MAX_SEATS_OF_TAG, Query, Seat, SeatName, SeatState, Usage, decision::Change,
@@ -61,6 +61,7 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         Change::RememberCheckIn { seat, digest, revision, forget_below } => {
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
+        Change::Describe { seat, description } => describe(tx, *seat, description).await,
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::History(history) => history::set_history(tx, history).await,
         Change::Page(page) => history::insert_page(tx, *page, occasion).await,
@@ -212,18 +213,18 @@ async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
 }
 
 /// The tags of trials are those of one product, whatever license they are of.
+pub(super) const TRIALS_WITH_TAG: &str = "SELECT seat.handle, seat.license_id, seat.record FROM trial_tag \
+    JOIN seat ON seat.handle = trial_tag.handle AND seat.device_key = trial_tag.device_key \
+    WHERE trial_tag.product_id = (SELECT product_id FROM license WHERE id = $1) AND trial_tag.tag = $2 \
+    ORDER BY trial_tag.granted DESC, trial_tag.handle DESC, trial_tag.device_key DESC LIMIT $3";
+
 async fn trials_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
-    let rows = query(
-        "SELECT seat.handle, seat.license_id, seat.record FROM trial_tag \
-         JOIN seat ON seat.handle = trial_tag.handle AND seat.device_key = trial_tag.device_key \
-         WHERE trial_tag.product_id = (SELECT product_id FROM license WHERE id = $1) AND trial_tag.tag = $2 \
-         ORDER BY trial_tag.granted DESC, trial_tag.handle DESC, trial_tag.device_key DESC LIMIT $3",
-    )
-    .bind(license.to_string())
-    .bind(tag_number(tag))
-    .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
-    .fetch_all(tx)
-    .await?;
+    let rows = query(TRIALS_WITH_TAG)
+        .bind(license.to_string())
+        .bind(tag_number(tag))
+        .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
+        .fetch_all(tx)
+        .await?;
     found_seats(tx, &rows)
 }
 
@@ -392,6 +393,24 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     tx.know_seat(seat);
     insert_trial_tags(tx, seat).await?;
     insert_tags(tx, seat).await
+}
+
+/// Brings up to date what a device says of its machine. What cannot be read stays as it is: no rule reads it, so the
+/// check-in is answered all the same, and a verification names it.
+async fn describe(tx: &mut Tx, name: SeatName, description: &Metadata) -> Result<()> {
+    let select = query("SELECT machine FROM seat WHERE handle = $1 AND device_key = $2");
+    let row = select.bind(number(name.handle)).bind(device(name)).fetch_optional(tx).await?;
+    let Some(Ok(known)) = row.map(|row| record::<DeviceDescription>(&row, "machine")) else { return Ok(()) };
+    if known.description == *description {
+        return Ok(());
+    }
+    query("UPDATE seat SET machine = $1 WHERE handle = $2 AND device_key = $3")
+        .bind(json(&DeviceDescription { description: description.clone(), ..known })?)
+        .bind(number(name.handle))
+        .bind(device(name))
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Why a seat cannot be entered that is there: nothing of another product is seen, and whoever makes devices by rules

@@ -76,13 +76,17 @@ fn key_row(row: &Row) -> Result<KeyRow> {
     })
 }
 
-/// Has a key open nothing any more.
+/// Has a key open nothing any more. That is never noted as before the key was made: the clock of who made it may have
+/// been ahead, and a call may have begun before it.
 pub(crate) async fn revoke_key(tx: &mut Tx, hash: KeyHash, occasion: &Occasion) -> Result<()> {
-    query("UPDATE license_key SET revoked = $1 WHERE hash = $2 AND revoked IS NULL")
-        .bind(seconds(occasion.time))
-        .bind(hash.0.to_vec())
-        .execute(tx)
-        .await?;
+    query(
+        "UPDATE license_key SET revoked = CASE WHEN created > $1 THEN created ELSE $1 END \
+         WHERE hash = $2 AND revoked IS NULL",
+    )
+    .bind(seconds(occasion.time))
+    .bind(hash.0.to_vec())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -96,6 +100,15 @@ pub(crate) async fn licenses_by_hint(tx: &mut Tx, hint: &str, at_most: u32) -> R
     let hint =
         |row: &Row| Ok(LicenseHint { id: row.get::<String>("id")?.parse()?, key_hint: row.get("key_hint")? });
     rows.iter().map(hint).collect()
+}
+
+/// Whether anything is kept in a vault: keys, the second factors of accounts, and the secrets of webhooks.
+pub(crate) async fn has_vault(tx: &mut Tx) -> Result<bool> {
+    let row = query(
+        "SELECT 1 AS found FROM license_key WHERE sealed IS NOT NULL UNION ALL SELECT 1 FROM account \
+         UNION ALL SELECT 1 FROM webhook WHERE secret IS NOT NULL LIMIT 1",
+    );
+    Ok(row.fetch_optional(tx).await?.is_some())
 }
 
 /// Says whether keys of a product are kept. Where they are not, the copies go.

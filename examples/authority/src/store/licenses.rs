@@ -1,12 +1,13 @@
 //! Licenses: what was sold, and what each said at which time.
 
 use nodelock::{
-    ErrorKind, LicenseId,
+    ErrorKind, LicenseId, Timestamp,
     authority::{LicenseKeyName, LicenseTerms},
 };
 
 use super::{
     Engine, Tx,
+    events::set_expiry,
     license_keys::insert_key,
     row::{count, json, record, seconds, terms, time},
     sql::{Row, query},
@@ -36,8 +37,9 @@ pub(super) async fn insert_without_key(
     occasion: &Occasion,
 ) -> Result<()> {
     let inserted = query(
-        "INSERT INTO license (id, key_hash, key_hint, terms, created, product_id) \
-         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6)) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO license (id, key_hash, key_hint, terms, created, product_id, licensee, expires, state) \
+         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6), $7, $8, $9) \
+         ON CONFLICT (id) DO NOTHING",
     )
     .bind(sold.id.to_string())
     .bind(hash)
@@ -45,6 +47,9 @@ pub(super) async fn insert_without_key(
     .bind(json(sold)?)
     .bind(seconds(occasion.time))
     .bind(&sold.product)
+    .bind(&sold.licensee)
+    .bind(end_of(sold))
+    .bind(state_of(sold, false))
     .execute(tx)
     .await?;
     if inserted == 0 {
@@ -66,7 +71,7 @@ async fn insert_version(tx: &mut Tx, terms: &LicenseTerms, version: u32, occasio
         .bind(json(terms)?)
         .execute(tx)
         .await?;
-    Ok(())
+    set_expiry(tx, terms.id, terms.expires).await
 }
 
 /// What a license says now; none if there is no such license. In a transaction that writes it stays as it is until its
@@ -77,6 +82,15 @@ pub(crate) async fn terms_of(tx: &mut Tx, id: LicenseId) -> Result<Option<Standi
         Engine::Postgres => "SELECT id, terms, version, voided FROM license WHERE id = $1 FOR NO KEY UPDATE",
     });
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(standing).transpose()
+}
+
+/// Has a license stay as it is until the end of the transaction, whether it can be read or not.
+pub(crate) async fn lock_license(tx: &mut Tx, id: LicenseId) -> Result<()> {
+    if tx.engine == Engine::Postgres {
+        let locked = query("SELECT 1 AS locked FROM license WHERE id = $1 FOR NO KEY UPDATE");
+        locked.bind(id.to_string()).fetch_optional(tx).await?;
+    }
+    Ok(())
 }
 
 fn standing(row: &Row) -> Result<Standing> {
@@ -90,6 +104,20 @@ pub(crate) async fn is_void(tx: &mut Tx, id: LicenseId) -> Result<bool> {
     Ok(row.bind(id.to_string()).fetch_optional(tx).await?.is_some())
 }
 
+/// The end of a license as its column has it.
+pub(crate) fn end_of(terms: &LicenseTerms) -> i64 {
+    seconds(terms.expires.unwrap_or(Timestamp::MAX))
+}
+
+/// The state of a license as its column has it.
+pub(crate) fn state_of(terms: &LicenseTerms, is_void: bool) -> &'static str {
+    match (is_void, terms.suspended) {
+        (true, _) => "void",
+        (false, true) => "suspended",
+        (false, false) => "active",
+    }
+}
+
 /// Changes the terms of a license that is there: another version of them.
 pub(crate) async fn set_terms(
     tx: &mut Tx,
@@ -97,12 +125,18 @@ pub(crate) async fn set_terms(
     version: u32,
     occasion: &Occasion,
 ) -> Result<()> {
-    query("UPDATE license SET terms = $1, version = $2 WHERE id = $3")
-        .bind(json(terms)?)
-        .bind(i64::from(version))
-        .bind(terms.id.to_string())
-        .execute(tx)
-        .await?;
+    query(
+        "UPDATE license SET terms = $1, version = $2, licensee = $3, expires = $4, \
+         state = CASE WHEN voided IS NULL THEN $5 ELSE state END WHERE id = $6",
+    )
+    .bind(json(terms)?)
+    .bind(i64::from(version))
+    .bind(&terms.licensee)
+    .bind(end_of(terms))
+    .bind(state_of(terms, false))
+    .bind(terms.id.to_string())
+    .execute(tx)
+    .await?;
     insert_version(tx, terms, version, occasion).await?;
     tx.know_terms(terms);
     Ok(())
@@ -110,7 +144,7 @@ pub(crate) async fn set_terms(
 
 /// Notes that a license is void.
 pub(crate) async fn set_void(tx: &mut Tx, id: LicenseId, occasion: &Occasion) -> Result<()> {
-    query("UPDATE license SET voided = $1 WHERE id = $2")
+    query("UPDATE license SET voided = $1, state = 'void' WHERE id = $2")
         .bind(seconds(occasion.time))
         .bind(id.to_string())
         .execute(tx)

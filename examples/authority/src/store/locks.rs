@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 
 use nodelock::{
     LicenseId, PublicKey,
-    authority::{Seat, SeatName, decision::Change},
+    authority::{
+        Seat, SeatName,
+        decision::{Change, Decision},
+    },
     code::Handle,
 };
 
@@ -20,6 +23,9 @@ use super::{Tx, ledger::trial_tags_of};
 
 /// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
 const HISTORY: i64 = 0x6869_7374_6f72_7921;
+
+/// Stands for the end of the audit's chain. It is no handle's and no device's.
+const CHAIN: i64 = 0x6175_6469_7473_6561;
 
 /// What a transaction has locked, or is to lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +36,15 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// What these changes need, which were decided from what the transaction found.
+    /// What a decision needs, which was made from what the transaction found. The events of a license have numbers, so
+    /// its row is locked by whatever happens to it.
+    pub(crate) fn of_decision(tx: &Tx, decision: &Decision) -> Self {
+        let mut locks = Self::of(tx, &decision.store);
+        locks.licenses.extend(decision.events.iter().filter_map(|event| event.license));
+        locks
+    }
+
+    /// What these changes need.
     pub(crate) fn of(tx: &Tx, changes: &[Change]) -> Self {
         let mut locks = Self::default();
         for change in changes {
@@ -38,14 +52,18 @@ impl Locks {
                 Change::Insert { seat, .. } => {
                     locks.seat(seat);
                     locks.names.extend([of_handle(seat.handle()), of_device(seat.device_key())]);
-                    // Two licenses of a product may be asked for a trial of one machine.
-                    locks.names.extend(trial_tags_of(seat).into_iter().map(of_tag));
+                    locks.trial(seat);
                 }
-                Change::Update(seat) => locks.seat(seat),
+                Change::Update(seat) => {
+                    locks.seat(seat);
+                    locks.trial(seat);
+                }
                 Change::Keep(evidence) | Change::Forget(evidence) => {
                     locks.names.insert(of_handle(evidence.handle()));
                 }
-                Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
+                Change::RememberCheckIn { seat: name, .. }
+                | Change::Describe { seat: name, .. }
+                | Change::Attempts(name, _) => {
                     locks.license_or_handle(tx.license_of(*name), *name);
                 }
                 Change::Count(id, ..) | Change::Allowances(id, _) => {
@@ -64,8 +82,18 @@ impl Locks {
         Self { names: BTreeSet::from([HISTORY]), ..Self::default() }
     }
 
+    /// What sealing the audit takes.
+    pub(crate) fn of_chain() -> Self {
+        Self { names: BTreeSet::from([CHAIN]), ..Self::default() }
+    }
+
     fn seat(&mut self, seat: &Seat) {
         self.license_or_handle(seat.license_id(), seat.name());
+    }
+
+    /// Two licenses of a product may be asked for a trial of one machine, and its trial may be extended meanwhile.
+    fn trial(&mut self, seat: &Seat) {
+        self.names.extend(trial_tags_of(seat).into_iter().map(of_tag));
     }
 
     /// A seat without a license has a handle.

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 16] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -24,6 +24,13 @@ const MIGRATIONS: [(&str, &str); 9] = [
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
     ("trial", include_str!("migrations/0009_trial.sql")),
+    ("refusal", include_str!("migrations/0010_refusal.sql")),
+    ("personal", include_str!("migrations/0011_personal.sql")),
+    ("filter", include_str!("migrations/0012_filter.sql")),
+    ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
+    ("event", include_str!("migrations/0014_event.sql")),
+    ("webhook", include_str!("migrations/0015_webhook.sql")),
+    ("order of a seller", include_str!("migrations/0016_order_of_seller.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.
@@ -49,11 +56,18 @@ pub(super) fn migrations(engine: Engine) -> Vec<Migration> {
     migrations.collect()
 }
 
-/// PostgreSQL has another name for one word.
+/// PostgreSQL has other words for a few things. Texts without capital letters are in the order of their bytes.
 fn in_sql_of(engine: Engine, sql: &'static str) -> Cow<'static, str> {
     match engine {
         Engine::Sqlite => Cow::Borrowed(sql),
-        Engine::Postgres => Cow::Owned(sql.replace(" BLOB", " BYTEA")),
+        Engine::Postgres => {
+            let sql = sql.replace(" BLOB", " BYTEA").replace("json(terms)", "CAST(terms AS json)");
+            let sql = sql.replace("json_extract(terms, '$.expires')", "(CAST(terms AS json) ->> 'expires')");
+            let lower = ["licensee", "label", "name"];
+            Cow::Owned(lower.iter().fold(sql, |sql, column| {
+                sql.replace(&format!("(lower({column}),"), &format!("(lower({column} COLLATE \"C\"),"))
+            }))
+        }
     }
 }
 
@@ -96,9 +110,31 @@ pub(super) async fn seen(tx: &mut Tx) -> Result<usize> {
     Ok(rows.len())
 }
 
+/// Whether the first programs sold something. Their orders were kept with the whole terms of a license: what was said
+/// of them cannot be told from that any more. Their lines of the audit were of another form, too, before these were
+/// chained, and nothing that is verified can be read from them.
+async fn is_of_first_programs(tx: &mut Tx, done: usize) -> Result<bool> {
+    let sales = match done {
+        0 => return Ok(false),
+        1..=3 => "SELECT 1 AS found FROM sale LIMIT 1",
+        4..=12 => "SELECT 1 AS found FROM audit WHERE action IN ('license-created', 'order-voided') LIMIT 1",
+        // What is said never has a start, and of each sale the audit names who licenses it.
+        _ => {
+            "SELECT 1 AS found FROM sale WHERE said LIKE '%\"starts\":%' UNION ALL SELECT 1 FROM audit \
+             WHERE action = 'license-created' AND personal_digest IS NULL LIMIT 1"
+        }
+    };
+    Ok(query(sales).fetch_optional(tx).await?.is_some())
+}
+
 /// Makes what is missing. Nobody else writes meanwhile.
+///
+/// Fails with [`Failure::OlderDatabase`] for sales that nothing can be made of.
 pub(super) async fn run(tx: &mut Tx) -> Result<()> {
     let done = seen(tx).await?;
+    if is_of_first_programs(tx, done).await? {
+        return Err(Failure::OlderDatabase);
+    }
     run_script(tx, &in_sql_of(tx.engine, NOTES)).await?;
     for migration in migrations(tx.engine).into_iter().skip(done) {
         run_script(tx, &migration.sql).await?;

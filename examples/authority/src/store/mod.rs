@@ -10,6 +10,8 @@ mod audit;
 mod backup;
 mod counters;
 mod customers;
+mod events;
+mod filtered;
 mod group;
 mod history;
 mod ledger;
@@ -18,10 +20,13 @@ mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+mod personal;
 mod products;
 pub(crate) mod raw;
+mod refusals;
 mod row;
 mod sales;
+mod seals;
 mod seats;
 mod sql;
 mod sqlite;
@@ -29,10 +34,21 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod webhooks;
 
-use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::{
     accounts::{
@@ -43,24 +59,50 @@ pub(crate) use self::{
     answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
-    customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
+    customers::{
+        customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
+    },
+    events::{events_after, next_to_expire, set_expiry_noted},
+    filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
-    license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
-    licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
+    license_keys::{add_key, has_vault, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
+    licenses::{
+        end_of, insert_license, is_void, lock_license, set_customer_of, set_terms, set_void, state_of,
+        terms_of, versions_of,
+    },
     locks::Locks,
-    pages::{AuditPages, LicensePages, SeatPages, license_row_of},
+    pages::{AuditPages, license_pages, license_row_of, seat_pages},
+    personal::{
+        described_seats, erase_customer, erase_licensee, erase_times_of, forget_attempts, forget_check_ins,
+        forget_persons, forget_persons_of, is_computer_in_use, licenses_of_customer, licenses_once_of,
+        pruned, retention, seats_of_license, set_pruned, set_retention, set_undescribed, times_of,
+    },
     products::{
         insert_product, insert_vendor, policies, products, set_policies, set_template, set_trial_license,
         trial_license_of,
     },
-    sales::{
-        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
-        set_order_void,
+    refusals::{
+        RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
+        license_of_any_key, note_refusal, only_seat,
     },
-    seats::{count_by_state, latest_seats_of},
+    sales::{
+        insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
+        orders_of_id, set_order_void,
+    },
+    seals::{
+        count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
+        seal_of_digest, seals_after, unsealed_lines, walk_sealed,
+    },
+    seats::{count_by_state, count_taken_seats_of, latest_seats_of, released_since, taken_seats_of},
     sql::Error,
+    strangers::forget_evidence_before,
     tx::Tx,
+    webhooks::{
+        Attempt, Claim, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
+        licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
+        webhook, webhooks, webhooks_to_tell,
+    },
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]
@@ -74,7 +116,7 @@ use crate::{
 /// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
 /// anybody, so waiting for one could be waiting for somebody who waits.
 macro_rules! unlocked {
-    ($tx:expr, $select:literal, $rest:literal) => {
+    ($tx:expr, $select:expr, $rest:literal) => {
         match $tx.engine {
             $crate::store::Engine::Sqlite => concat!($select, $rest),
             $crate::store::Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
@@ -95,9 +137,18 @@ const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// device's.
 const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
+/// How many lists are read at a time, at most. They take longer than what devices ask for, which has the other
+/// connections.
+const MOST_LISTS: usize = 3;
+
 /// The ledger's database. Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct Database(Access);
+pub(crate) struct Database {
+    access: Access,
+    has_written: Arc<AtomicBool>,
+    /// Places of lists, which are fewer than the connections.
+    lists: Arc<Semaphore>,
+}
 
 #[derive(Clone)]
 enum Access {
@@ -147,7 +198,7 @@ impl Database {
     /// Whether nobody writes, as far as this process knows.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.line.try_lock().is_ok(),
             Access::Postgres(_) => true,
         }
@@ -175,8 +226,13 @@ impl Database {
         Ok(database)
     }
 
+    /// Whether this process has begun to write to it.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
     fn engine(&self) -> Engine {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(_) => Engine::Sqlite,
             Access::Postgres(_) => Engine::Postgres,
         }
@@ -188,12 +244,12 @@ impl Database {
     }
 
     async fn connect(location: &Location, connections: u32) -> Result<Self> {
-        match location {
+        let access = match location {
             Location::File(path) if path.exists() => {
                 check_file(path)?;
-                Ok(Self(Access::Sqlite(Sqlite::connect(path, connections).await?)))
+                Access::Sqlite(Sqlite::connect(path, connections).await?)
             }
-            Location::File(_) => Err(Failure::NotInitialized),
+            Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => {
                 let options = PgPoolOptions::new()
                     .max_connections(connections)
@@ -209,14 +265,16 @@ impl Database {
                             Ok(true)
                         })
                     });
-                Ok(Self(Access::Postgres(options.connect(url).await?)))
+                Access::Postgres(options.connect(url).await?)
             }
-        }
+        };
+        let lists = (connections as usize / 2).clamp(1, MOST_LISTS);
+        Ok(Self { access, has_written: Arc::default(), lists: Arc::new(Semaphore::new(lists)) })
     }
 
     /// Waits for what is under way and lets the database go.
     pub(crate) async fn close(self) {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.close().await,
             Access::Postgres(pool) => pool.close().await,
         }
@@ -241,7 +299,7 @@ impl Database {
 
     /// Begins to write for the vendor. One such transaction runs at a time, over all processes.
     ///
-    /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`].
+    /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`] or [`lock_license`].
     pub(crate) async fn write(&self) -> Result<Tx> {
         let mut tx = self.begin_to_write(None).await?;
         if self.engine() == Engine::Postgres {
@@ -266,7 +324,8 @@ impl Database {
     }
 
     async fn begin_to_write(&self, locks: Option<&Locks>) -> Result<Tx> {
-        Ok(match &self.0 {
+        self.has_written.store(true, Ordering::Relaxed);
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => {
                 Tx::new(Inner::Writing(Member::begin(sqlite).await?), Engine::Sqlite, None)
             }
@@ -294,9 +353,23 @@ impl Database {
         }
     }
 
+    /// Damages something, for a test.
+    #[cfg(test)]
+    pub(crate) async fn damage(&self, sql: &'static str) {
+        let mut tx = self.write().await.unwrap();
+        query(sql).execute(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Begins to read a list. It waits until there is a place for one.
+    pub(crate) async fn read_list(&self) -> Result<Tx> {
+        let place = self.lists.clone().acquire_owned().await.expect("nobody closes it");
+        Ok(self.read().await?.in_place(place))
+    }
+
     /// Begins to read. Everything that is read is of one moment.
     pub(crate) async fn read(&self) -> Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => Tx::new(Inner::Reading(sqlite.read().await?), Engine::Sqlite, None),
             Access::Postgres(pool) => {
                 let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;

@@ -3,80 +3,32 @@
 
 use super::{
     Tx,
-    audit::audit_row,
+    audit::{audit_columns, audit_row},
+    filtered::Pages,
     ledger::license_in,
-    row::{count, damaged, handle, license_id, number, public_key, record, seat_name, seconds, state, time},
+    row::{count, damaged, handle, license_id, public_key, record, seat_name, state, time},
     sql::{Row, query},
 };
 use crate::{
-    domain::{AuditRow, CustomerId, LicenseRow, SeatRow},
+    domain::{AuditRow, LicenseRow, SeatRow, filter::Filter},
     failure::{Failure, Result},
 };
-use nodelock::{LicenseId, PublicKey, Timestamp, authority::Attempts, code::Handle};
+use nodelock::{LicenseId, Timestamp, authority::Attempts};
 
 /// How many rows a page has.
-const PAGE: i64 = 500;
+pub(super) const PAGE: i64 = 500;
 
 /// The rows of a page. One that is damaged fails alone, with [`Failure::Damaged`].
 pub(crate) type Page<T> = Vec<Result<T>>;
 
-/// The seats of a license, or all of them, oldest first.
-pub(crate) struct SeatPages {
-    license: Option<String>,
-    now: i64,
-    /// The last seat so far.
-    after: (i64, i64, Vec<u8>),
-    size: i64,
-}
+/// The columns of a seat in a list, with the attempts that still count.
+pub(super) const SEAT: &str = "seat.handle, seat.device_key, seat.license_id, seat.state, seat.lapsed, seat.counted, \
+    seat.granted, seat.changed, seat.issued, seat.label, seat.contact, seat.ends, seat.reason, seat.revision, \
+    seat.copies, seat.virtual_machine, seat.container, seat.machine, attempt.record AS attempts";
 
-/// Seats after $2 to $4, with the attempts that still count at $1.
-macro_rules! seats_after {
-    ($of_license:literal) => {
-        concat!(
-            "SELECT seat.handle, seat.device_key, seat.license_id, seat.state, seat.lapsed, seat.counted, seat.granted, \
-             seat.changed, seat.issued, seat.label, seat.contact, seat.ends, seat.reason, seat.revision, seat.copies, seat.virtual_machine, seat.container, \
-             seat.machine, attempt.record AS attempts FROM seat LEFT JOIN attempt \
-             ON attempt.handle = seat.handle AND attempt.device_key = seat.device_key AND attempt.ends > $1 \
-             WHERE (seat.granted, seat.handle, seat.device_key) > ($2, $3, $4)",
-            $of_license,
-            " ORDER BY seat.granted, seat.handle, seat.device_key LIMIT $5"
-        )
-    };
-}
-
-impl SeatPages {
-    pub(crate) fn new(license: Option<LicenseId>, now: Timestamp) -> Self {
-        let license = license.map(|id| id.to_string());
-        Self { license, now: seconds(now), after: (i64::MIN, 0, Vec::new()), size: PAGE }
-    }
-
-    /// Those after one, on pages of that size.
-    pub(crate) fn after(mut self, after: Option<(Timestamp, Handle, PublicKey)>, size: u32) -> Self {
-        if let Some((granted, handle, device)) = after {
-            self.after = (seconds(granted), number(handle), device.as_bytes().to_vec());
-        }
-        self.size = size.into();
-        self
-    }
-
-    /// The next page; empty after the last.
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<SeatRow>> {
-        let (granted, handle, device_key) = self.after.clone();
-        let query = query(match self.license {
-            Some(_) => seats_after!(" AND seat.license_id = $6"),
-            None => seats_after!(""),
-        });
-        let query = query.bind(self.now).bind(granted).bind(handle).bind(device_key).bind(self.size);
-        let query = match &self.license {
-            Some(id) => query.bind(id),
-            None => query,
-        };
-        let rows = query.fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            self.after = (last.get("granted")?, last.get("handle")?, last.get("device_key")?);
-        }
-        Ok(rows.iter().map(|row| seat_row(row).map_err(|failure| in_seat(failure, row))).collect())
-    }
+/// The seats that pass a filter, as they are at a time.
+pub(crate) fn seat_pages(filter: Filter, now: Timestamp) -> Pages<SeatRow> {
+    Pages::new(filter, now, |row| seat_row(row).map_err(|failure| in_seat(failure, row)))
 }
 
 fn in_seat(failure: Failure, row: &Row) -> Failure {
@@ -110,72 +62,43 @@ fn seat_row(row: &Row) -> Result<SeatRow> {
 }
 
 /// The columns of a license in a list.
-macro_rules! licenses {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances, version, voided, \
-             customer_id FROM license ",
-            $rest
-        )
+macro_rules! license {
+    () => {
+        "license.id, license.terms, license.key_hint, license.created, license.taken, license.deactivated, \
+         license.activated, license.allowances, license.version, license.voided, license.customer_id"
     };
 }
+pub(super) const LICENSE: &str = license!();
 
-/// Licenses, oldest first: all of them, or those of a customer.
-pub(crate) struct LicensePages {
-    customer: Option<CustomerId>,
-    /// The last license so far.
-    after: (i64, String),
-    size: i64,
-}
-
-impl LicensePages {
-    pub(crate) fn new(customer: Option<CustomerId>) -> Self {
-        Self { customer, after: (i64::MIN, String::new()), size: PAGE }
-    }
-
-    /// Those after one, on pages of that size.
-    pub(crate) fn after(after: Option<(Timestamp, LicenseId)>, size: u32) -> Self {
-        let after =
-            after.map_or((i64::MIN, String::new()), |(created, id)| (seconds(created), id.to_string()));
-        Self { customer: None, after, size: size.into() }
-    }
-
-    /// The next page; empty after the last.
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
-        let (created, id) = self.after.clone();
-        let rows = query(match self.customer {
-            Some(_) => {
-                licenses!("WHERE (created, id) > ($1, $2) AND customer_id = $4 ORDER BY created, id LIMIT $3")
-            }
-            None => licenses!("WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT $3"),
-        });
-        let rows = rows.bind(created).bind(id).bind(self.size);
-        let rows = match self.customer {
-            Some(customer) => rows.bind(customer.to_string()),
-            None => rows,
-        };
-        let rows = rows.fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            self.after = (last.get("created")?, last.get("id")?);
-        }
-        Ok(rows.iter().map(license_row).collect())
-    }
+/// The licenses that pass a filter.
+pub(crate) fn license_pages(filter: Filter) -> Pages<LicenseRow> {
+    Pages::new(filter, Timestamp::MIN, license_row)
 }
 
 /// One license; none if there is no such license.
 pub(crate) async fn license_row_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseRow>> {
-    let row = query(licenses!("WHERE id = $1"));
+    let row = query(concat!("SELECT ", license!(), " FROM license WHERE id = $1"));
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(license_row).transpose()
 }
 
+/// Whatever is wrong with it is said of that license alone.
 fn license_row(row: &Row) -> Result<LicenseRow> {
-    Ok(LicenseRow {
-        license: license_in(row)?,
-        key_hint: row.get("key_hint")?,
-        created: time(row, "created")?,
-        version: count(row, "version")?,
-        voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
-        customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+    let read = || -> Result<LicenseRow> {
+        Ok(LicenseRow {
+            license: license_in(row)?,
+            key_hint: row.get("key_hint")?,
+            created: time(row, "created")?,
+            version: count(row, "version")?,
+            voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
+            customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+        })
+    };
+    read().map_err(|failure| match failure {
+        failure @ Failure::Damaged { .. } => failure,
+        failure => {
+            let id: Result<&str, _> = row.get("id");
+            failure.in_record(id.map_or_else(|_| "a license".to_owned(), |id| format!("license {id}")))
+        }
     })
 }
 
@@ -203,10 +126,8 @@ impl AuditPages {
             Some(after) => after,
             None => self.line_before(tx).await?,
         };
-        let rows = query(
-            "SELECT id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
-             WHERE id > $1 ORDER BY id LIMIT $2",
-        );
+        let rows =
+            query(concat!("SELECT ", audit_columns!(), " FROM audit WHERE id > $1 ORDER BY id LIMIT $2"));
         let rows = rows.bind(&after).bind(self.left.min(PAGE)).fetch_all(tx).await?;
         self.left -= i64::try_from(rows.len()).unwrap_or(0);
         self.after = Some(match rows.last() {

@@ -5,7 +5,7 @@ use super::{
     row::{count, json, record, seconds, time},
     sql::{Row, query},
 };
-use nodelock::LicenseId;
+use nodelock::{LicenseId, authority::LicenseTerms};
 
 use crate::{
     domain::{Occasion, Product, ProductId, Said},
@@ -43,10 +43,18 @@ fn trial_license(row: &Row) -> Result<Option<LicenseId>> {
     Ok(row.get::<Option<&str>>("trial_license")?.map(str::parse).transpose()?)
 }
 
-/// The license of which a request without a license key gets a trial; none if the product has no such.
+/// The license of which a request without a license key gets a trial; none if the product has no such. One that is no
+/// trial any more is sold, and nobody has it without a key.
 pub(crate) async fn trial_license_of(tx: &mut Tx, product: &str) -> Result<Option<LicenseId>> {
-    let row = query("SELECT trial_license FROM product WHERE name = $1").bind(product);
-    Ok(row.fetch_optional(tx).await?.as_ref().map(trial_license).transpose()?.flatten())
+    let row = query(
+        "SELECT license.id, license.terms FROM product JOIN license ON license.id = product.trial_license \
+         WHERE product.name = $1",
+    );
+    let Some(row) = row.bind(product).fetch_optional(tx).await? else { return Ok(None) };
+    let id: String = row.get("id")?;
+    let terms: LicenseTerms =
+        record(&row, "terms").map_err(|failure: Failure| failure.in_record(format!("license {id}")))?;
+    Ok(terms.trial_days.map(|_| terms.id))
 }
 
 /// Says of which license a request without a license key gets a trial.

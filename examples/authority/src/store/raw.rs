@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Database, Engine, Tx,
     migrations::migrations,
-    sql::{FromHeld, Row, query},
+    sql::{FromHeld, Held, Row, query},
 };
-use crate::failure::Result;
+use crate::{domain::Field, failure::Result};
 
 /// A table that is looked through, with its columns in an order that does not depend on what is damaged.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "created, policies", "created");
+table!(VENDOR, "vendor", "created, policies, retention, pruned, forgotten", "created");
 table!(
     PRODUCT,
     "product",
@@ -35,14 +35,16 @@ table!(PAGE, "page", "page, noted", "page");
 table!(
     AUDIT,
     "audit",
-    "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
+    "id, at, actor, role, action, license_id, handle, device_key, from_state, to_state, detail, peer, personal, salt, \
+     personal_digest, seal",
     "id"
 );
+table!(AUDIT_SEAL, "audit_seal", "number, at, lines, lines_digest, previous, digest, attestation", "number");
 table!(
     LICENSE,
     "license",
     "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances, product_id, version, \
-     voided, customer_id",
+     voided, customer_id, licensee, expires, state",
     "id"
 );
 table!(TERMS, "terms", "license_id, version, at, actor, record", "license_id, version");
@@ -53,15 +55,25 @@ table!(
     "license_id, created, hash"
 );
 table!(TALLY, "tally", "what, shard, number", "what, shard");
-table!(SALE, "sale", "order_id, said, sold, product_id, customer_id, reseller, state", "order_id");
-table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision", "id");
-table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
+table!(
+    SALE,
+    "sale",
+    "order_id, product_id, seller, said, sold, customer_id, reseller, state",
+    "order_id, product_id, seller"
+);
+table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision, erased", "id");
+table!(
+    SALE_LICENSE,
+    "sale_license",
+    "order_id, product_id, seller, position, license_id",
+    "order_id, product_id, seller, position"
+);
 table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
      reason, revision, copies, \
-     virtual_machine, container, label, machine, record, installed, product_id",
+     virtual_machine, container, label, machine, record, installed, product_id, described",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
@@ -75,6 +87,12 @@ table!(
     "product_id, tag, granted, handle, device_key",
     "product_id, tag, granted, handle, device_key"
 );
+table!(
+    REFUSAL,
+    "refusal",
+    "device_key, day, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number",
+    "device_key, day, asked, kind"
+);
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 table!(ACCOUNT, "account", "name, record", "name");
@@ -83,10 +101,36 @@ table!(CREDENTIAL, "credential", "hash, id, record, created, seen", "id");
 table!(ANSWERED, "answered", "id, digest, sealed, at", "id");
 table!(RESELLER_LICENSE, "reseller_license", "license_id, account", "license_id");
 
+/// Each event with its line of the audit beside it.
+pub(crate) const EVENT: Table = Table {
+    name: "event",
+    rows: "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
+           event.from_state, event.to_state, audit.action AS line_action, audit.license_id AS line_license_id, \
+           audit.at AS line_at, audit.handle AS line_handle, audit.device_key AS line_device_key, \
+           audit.from_state AS line_from_state, audit.to_state AS line_to_state \
+           FROM event LEFT JOIN audit ON audit.id = event.id ORDER BY event.license_id, event.sequence",
+};
+/// Each delivery with its event beside it.
+pub(crate) const DELIVERY: Table = Table {
+    name: "delivery",
+    rows: "SELECT delivery.webhook_id, delivery.event_id, delivery.license_id, delivery.sequence, delivery.state, \
+           delivery.due, delivery.attempts, delivery.tried, delivery.status, delivery.said, \
+           event.license_id AS event_license_id, event.sequence AS event_sequence \
+           FROM delivery LEFT JOIN event ON event.id = delivery.event_id \
+           ORDER BY delivery.webhook_id, delivery.event_id",
+};
+table!(WEBHOOK, "webhook", "id, url, kinds, secret, former, former_until, created, removed", "id");
+table!(EXPIRY, "expiry", "license_id, ends, noted", "license_id");
+
 /// A row, whose columns may hold anything.
-pub(crate) struct RawRow(Row);
+pub(crate) struct RawRow(pub(super) Row);
 
 impl RawRow {
+    /// What a column holds, whatever it is; [`None`] for what no column of the ledger holds.
+    pub(crate) fn field(&self, column: &str) -> Option<Field<'_>> {
+        self.0.held(column).and_then(Held::field)
+    }
+
     /// What a column holds; none for NULL. The error says what is wrong, and nothing of what the column holds.
     pub(crate) fn get<T>(&self, column: &str) -> Result<Option<T>, String>
     where

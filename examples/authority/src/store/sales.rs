@@ -2,28 +2,34 @@
 
 use super::{
     Tx,
+    filtered::Pages,
     row::{count, damaged, json, record, seconds, time},
-    sql::{Row, query},
+    sql::{Query, Row, query},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order, OrderRow},
+    domain::{LicenseHint, Occasion, Order, OrderKey, OrderRow, filter::Filter},
     failure::Result,
 };
-use nodelock::LicenseId;
+use nodelock::{LicenseId, Timestamp};
 
-/// Notes an order. Returns false when there is one of that id already, also when another transaction has just
+/// Binds what finds an order as the first three values.
+fn of_order(sql: &'static str, key: &OrderKey) -> Query {
+    query(sql).bind(&key.id).bind(key.product.as_str()).bind(&key.seller)
+}
+
+/// Notes an order. Returns false when there is one of that key already, also when another transaction has just
 /// committed it.
 pub(crate) async fn insert_sale(tx: &mut Tx, order: &Order, occasion: &Occasion) -> Result<bool> {
-    let inserted = query(
-        "INSERT INTO sale (order_id, said, sold, product_id, customer_id, reseller) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (order_id) DO NOTHING",
+    let inserted = of_order(
+        "INSERT INTO sale (order_id, product_id, seller, said, sold, customer_id, reseller, state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (order_id, product_id, seller) DO NOTHING",
+        &order.key,
     )
-    .bind(&order.id)
     .bind(json(&order.said)?)
     .bind(seconds(occasion.time))
-    .bind(order.product.as_str())
     .bind(order.customer.map(|id| id.to_string()))
     .bind(&order.reseller)
+    .bind(SOLD)
     .execute(tx)
     .await?;
     Ok(inserted == 1)
@@ -32,44 +38,54 @@ pub(crate) async fn insert_sale(tx: &mut Tx, order: &Order, occasion: &Occasion)
 /// Notes that a license is of an order.
 pub(crate) async fn insert_sale_license(
     tx: &mut Tx,
-    order: &str,
+    key: &OrderKey,
     position: u32,
     license: LicenseId,
 ) -> Result<()> {
-    query("INSERT INTO sale_license (order_id, position, license_id) VALUES ($1, $2, $3)")
-        .bind(order)
-        .bind(i64::from(position))
-        .bind(license.to_string())
-        .execute(tx)
-        .await?;
+    of_order(
+        "INSERT INTO sale_license (order_id, product_id, seller, position, license_id) VALUES ($1, $2, $3, $4, $5)",
+        key,
+    )
+    .bind(i64::from(position))
+    .bind(license.to_string())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
 /// The columns of an order, with the number of its licenses.
-macro_rules! orders {
-    ($rest:literal) => {
-        concat!(
-            "SELECT order_id, said, sold, product_id, customer_id, reseller, state, \
-             (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id) AS licenses FROM sale ",
-            $rest
-        )
+macro_rules! order {
+    () => {
+        "sale.order_id, sale.product_id, sale.seller, sale.said, sale.sold, sale.customer_id, sale.reseller, sale.state, \
+         (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id \
+         AND sale_license.product_id = sale.product_id AND sale_license.seller = sale.seller) AS licenses"
     };
 }
+pub(super) const ORDER: &str = order!();
 
-/// What was ordered under an id; none if nothing was.
-pub(crate) async fn order_row(tx: &mut Tx, id: &str) -> Result<Option<OrderRow>> {
-    let row = query(orders!("WHERE order_id = $1")).bind(id);
+/// What was ordered; none if nothing was.
+pub(crate) async fn order_row(tx: &mut Tx, key: &OrderKey) -> Result<Option<OrderRow>> {
+    let of_key =
+        concat!("SELECT ", order!(), " FROM sale WHERE order_id = $1 AND product_id = $2 AND seller = $3");
+    let row = of_order(of_key, key);
     row.fetch_optional(tx).await?.as_ref().map(read).transpose()
+}
+
+/// The orders of an id: one for each product and seller that has it.
+pub(crate) async fn orders_of_id(tx: &mut Tx, id: &str) -> Result<Vec<OrderRow>> {
+    let of_id = concat!("SELECT ", order!(), " FROM sale WHERE order_id = $1 ORDER BY product_id, seller");
+    let rows = query(of_id).bind(id);
+    rows.fetch_all(tx).await?.iter().map(read).collect()
 }
 
 fn read(row: &Row) -> Result<OrderRow> {
     let id: String = row.get("order_id")?;
     let order = || -> Result<OrderRow> {
         let product: &str = row.get("product_id")?;
+        let product = product.parse().map_err(|_| damaged("the product of an order"))?;
         let customer: Option<&str> = row.get("customer_id")?;
         let order = Order {
-            id: id.clone(),
-            product: product.parse().map_err(|_| damaged("the product of an order"))?,
+            key: OrderKey { id: id.clone(), product, seller: row.get("seller")? },
             said: record(row, "said")?,
             count: count(row, "licenses")?,
             customer: customer.map(str::parse).transpose()?,
@@ -80,45 +96,29 @@ fn read(row: &Row) -> Result<OrderRow> {
     order().map_err(|failure| failure.in_record(format!("order {id}")))
 }
 
+const SOLD: &str = "sold";
 const VOID: &str = "void";
 
 /// Notes that all licenses of an order were ended for good.
-pub(crate) async fn set_order_void(tx: &mut Tx, id: &str) -> Result<()> {
-    query("UPDATE sale SET state = $1 WHERE order_id = $2").bind(VOID).bind(id).execute(tx).await?;
+pub(crate) async fn set_order_void(tx: &mut Tx, key: &OrderKey) -> Result<()> {
+    let update = "UPDATE sale SET state = $4 WHERE order_id = $1 AND product_id = $2 AND seller = $3";
+    of_order(update, key).bind(VOID).execute(tx).await?;
     Ok(())
 }
 
-/// Every order, oldest first.
-pub(crate) struct OrderPages {
-    /// The last one so far.
-    after: (i64, String),
-}
-
-impl OrderPages {
-    pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, String::new()) }
-    }
-
-    /// The next page; empty after the last. One that is damaged fails alone, with
-    /// [`Failure::Damaged`](crate::failure::Failure::Damaged).
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Result<OrderRow>>> {
-        let (sold, id) = self.after.clone();
-        let rows = query(orders!("WHERE (sold, order_id) > ($1, $2) ORDER BY sold, order_id LIMIT 500"));
-        let rows = rows.bind(sold).bind(id).fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            self.after = (last.get("sold")?, last.get("order_id")?);
-        }
-        Ok(rows.iter().map(read).collect())
-    }
+/// The orders that pass a filter.
+pub(crate) fn order_pages(filter: Filter) -> Pages<OrderRow> {
+    Pages::new(filter, Timestamp::MIN, read)
 }
 
 /// The licenses of an order, as they were shown when it was sold, with the hints of their present keys.
-pub(crate) async fn licenses_of_sale(tx: &mut Tx, order: &str) -> Result<Vec<LicenseHint>> {
-    let rows = query(
+pub(crate) async fn licenses_of_sale(tx: &mut Tx, key: &OrderKey) -> Result<Vec<LicenseHint>> {
+    let rows = of_order(
         "SELECT license.id, license.key_hint FROM sale_license JOIN license ON license.id = sale_license.license_id \
-         WHERE sale_license.order_id = $1 ORDER BY sale_license.position",
+         WHERE sale_license.order_id = $1 AND sale_license.product_id = $2 AND sale_license.seller = $3 \
+         ORDER BY sale_license.position",
+        key,
     )
-    .bind(order)
     .fetch_all(tx)
     .await?;
     let hint =

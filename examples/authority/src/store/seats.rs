@@ -1,9 +1,18 @@
 //! Seats as a customer sees them.
 
-use nodelock::{LicenseId, authority::Seat};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{Seat, SeatName, decision::EventKind},
+};
 use tracing::warn;
 
-use super::{Tx, counters, row::seat, sql::query};
+use super::{
+    Tx,
+    audit::first_line_at,
+    counters,
+    row::{handle, public_key, seat, seconds},
+    sql::query,
+};
 use crate::{
     domain::StateCount,
     failure::{Failure, Result},
@@ -35,6 +44,54 @@ pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize
         }
     }
     Ok(seats)
+}
+
+/// At most so many seats of a license that are taken and were granted no later than `until`. Fails with
+/// [`Failure::Damaged`].
+pub(crate) async fn taken_seats_of(
+    tx: &mut Tx,
+    license: LicenseId,
+    until: Timestamp,
+    most: u32,
+) -> Result<Vec<Seat>> {
+    let query = query(
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND granted <= $2 \
+         ORDER BY changed, handle, device_key LIMIT $3",
+    );
+    let query = query.bind(license.to_string()).bind(seconds(until)).bind(i64::from(most));
+    query.fetch_all(tx).await?.iter().map(seat).collect()
+}
+
+/// The seats of a license that an actor released with a notice since the license was deactivated last, and not before
+/// a time.
+pub(crate) async fn released_since(
+    tx: &mut Tx,
+    license: LicenseId,
+    (notice, actor): (&str, &str),
+    since: Timestamp,
+) -> Result<Vec<SeatName>> {
+    let lines = query(
+        "SELECT action, actor, detail, handle, device_key FROM audit WHERE id >= $1 AND license_id = $2 \
+         AND action IN ($3, 'license-deactivated') ORDER BY id",
+    );
+    let lines = lines.bind(first_line_at(since)).bind(license.to_string()).bind(EventKind::Released.name());
+    let mut names = Vec::new();
+    for line in lines.fetch_all(tx).await? {
+        if line.get::<&str>("action")? != EventKind::Released.name() {
+            names.clear();
+        } else if line.get::<&str>("actor")? == actor && line.get::<&str>("detail")? == notice {
+            let device_key = public_key(line.get("device_key")?)?;
+            names.push(SeatName { handle: handle(line.get("handle")?)?, device_key });
+        }
+    }
+    Ok(names)
+}
+
+/// How many seats of a license are taken.
+pub(crate) async fn count_taken_seats_of(tx: &mut Tx, license: LicenseId) -> Result<u64> {
+    let query = query("SELECT COUNT(*) AS taken FROM seat WHERE license_id = $1 AND taken = 1");
+    let row = query.bind(license.to_string()).fetch_one(tx).await?;
+    Ok(u64::try_from(row.get::<i64>("taken")?).unwrap_or_default())
 }
 
 /// How many seats are in each state.

@@ -13,7 +13,10 @@ use sqlx::{
 };
 
 use super::Tx;
-use crate::failure::{Failure, Result};
+use crate::{
+    domain::Field,
+    failure::{Failure, Result},
+};
 
 /// Why the database did not do something.
 #[derive(Debug, thiserror::Error)]
@@ -279,6 +282,17 @@ impl From<ValueRef<'_>> for Held {
 }
 
 impl Held {
+    /// The same for a digest; none for [`Held::Other`].
+    pub(super) fn field(&self) -> Option<Field<'_>> {
+        match self {
+            Self::Null => Some(Field::Null),
+            Self::Number(number) => Some(Field::Number(*number)),
+            Self::Text(text) => Some(Field::Text(text)),
+            Self::Bytes(bytes) => Some(Field::Bytes(bytes)),
+            Self::Other => None,
+        }
+    }
+
     fn of_postgres(row: &PgRow, at: usize) -> Self {
         let Ok(value) = row.try_get_raw(at) else { return Self::Other };
         if value.is_null() {
@@ -314,6 +328,11 @@ impl Row {
     pub(super) fn get<'row, T: FromHeld<'row>>(&'row self, column: &str) -> Result<T, Error> {
         let at = self.names.iter().position(|name| name == column);
         self.at(at.unwrap_or(usize::MAX)).ok_or_else(|| Error::Column(column.to_owned()))
+    }
+
+    /// What a column holds, whatever that is; none if there is no such column.
+    pub(super) fn held(&self, column: &str) -> Option<&Held> {
+        self.names.iter().position(|name| name == column).and_then(|at| self.values.get(at))
     }
 
     /// What its first column holds. Fails with [`Error::Column`].

@@ -173,6 +173,19 @@ pub(super) async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
     Ok(())
 }
 
+/// Deletes evidence that came before a time, at most so much. Returns how much that was.
+pub(crate) async fn forget_evidence_before(tx: &mut Tx, before: Timestamp, most: u32) -> Result<u64> {
+    let old = query(unlocked!(
+        tx,
+        "DELETE FROM evidence WHERE (handle, kind, content) IN \
+        (SELECT handle, kind, content FROM evidence WHERE received < $1 ORDER BY received LIMIT $2",
+        ")"
+    ));
+    let gone = old.bind(seconds(before)).bind(i64::from(most)).execute(tx).await?;
+    count_gone(tx, gone);
+    Ok(gone)
+}
+
 fn count_gone(tx: &mut Tx, rows: u64) {
     tx.counters.count_evidence(-i64::try_from(rows).unwrap_or(0));
 }

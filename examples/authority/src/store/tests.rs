@@ -2,7 +2,10 @@
 //! environment names.
 
 mod counters;
+mod filtered;
 mod group;
+
+use std::task::Poll;
 
 use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
@@ -18,11 +21,14 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Database, Error, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license,
-    latest_seats_of, run_script, seats, strangers,
+    Database, Engine, Error, Pages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
+    ledger::TRIALS_WITH_TAG, license_pages, run_script, seat_pages, seats, sql::query_made, strangers,
 };
 use crate::{
-    domain::{Actor, DeviceDescription, Location, Occasion},
+    domain::{
+        Actor, DeviceDescription, Location, Occasion, SeatRow,
+        filter::{Filter, List},
+    },
     failure::{Failure, Result},
 };
 
@@ -32,8 +38,15 @@ fn at(seconds: u64) -> Occasion {
     Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
 }
 
+/// The seats of a license, or all of them.
+fn seats_of(license: Option<LicenseId>, seconds: u64) -> Pages<SeatRow> {
+    let all = Filter::all(List::Seats);
+    let filter = license.map_or(all.clone(), |id| all.and("license", &id.to_string()));
+    seat_pages(filter, at(seconds).time)
+}
+
 /// An empty ledger on the engine that is tested.
-async fn empty() -> (TempDir, Database) {
+pub(super) async fn empty() -> (TempDir, Database) {
     match std::env::var("NODELOCK_ONLINE_POSTGRES") {
         Ok(server) => {
             let folder = tempfile::Builder::new().prefix("ledger").tempdir().unwrap();
@@ -117,7 +130,7 @@ async fn script(database: &Database, sql: &str) {
     tx.commit().await.unwrap();
 }
 
-async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
+pub(super) async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 2, at(0).time);
     insert_license(tx, &terms, &LicenseKeyName::new(key).unwrap(), None, &at(0)).await.unwrap();
     terms
@@ -159,7 +172,8 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = LicensePages::new(None).next(&mut database.read().await.unwrap()).await.unwrap();
+    let listed =
+        license_pages(Filter::all(List::Licenses)).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -222,6 +236,29 @@ async fn trials_are_found_by_their_hardware_of_now_and_before_whatever_became_of
 }
 
 #[tokio::test]
+async fn trials_are_looked_for_by_an_index() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let (explain, column, reads_all) = match tx.engine {
+        Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail", "SCAN"),
+        Engine::Postgres => ("EXPLAIN ", "QUERY PLAN", "Seq Scan"),
+    };
+    if tx.engine == Engine::Postgres {
+        // There are no rows, and it would rather read all of them.
+        run_script(&mut tx, "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            .await
+            .unwrap();
+    }
+    let explained = query_made(format!("{explain}{TRIALS_WITH_TAG}"));
+    let rows = explained.bind(LicenseId::NONE.to_string()).bind(7_i64).bind(32_i64).fetch_all(&mut tx).await;
+    let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(column).unwrap()).collect();
+    let plan = lines.join("\n");
+    // What has most trials, a tag, is not sorted either.
+    let sorts = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+    assert!(plan.contains("trial_tag") && !plan.contains(reads_all) && !sorts, "{plan}");
+}
+
+#[tokio::test]
 async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
@@ -247,7 +284,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
     let listed = seats(&mut tx).await.unwrap();
     assert_eq!(listed, [returned]);
-    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
     assert_eq!((listed.handle, listed.counted, listed.copies), (request.handle, true, 3));
     assert_eq!(listed.device, DeviceDescription::from(&request));
     tx.commit().await.unwrap();
@@ -338,6 +375,31 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn a_description_takes_the_place_of_the_one_before_and_of_nothing_else() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    let seat = seat(&request, terms.id, json!({}));
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let described = |description| Change::Describe { seat: seat.name(), description };
+    let asked = DeviceDescription::from(&request);
+    for name in ["desk", "desk", "ü'\""] {
+        let description = vec![pair("Host", "hidden"), pair("computer", name)];
+        apply(&mut tx, &described(description.clone()), &at(1)).await.unwrap();
+        let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
+        assert_eq!(listed.device, DeviceDescription { description, ..asked.clone() });
+        assert_eq!(listed.device.pairs(), [pair("host", "one"), pair("computer", name)]);
+    }
+    // One that is damaged keeps no check-in from being answered, and stays for a verification to find.
+    run_script(&mut tx, "UPDATE seat SET machine = 'damaged'").await.unwrap();
+    apply(&mut tx, &described(vec![pair("computer", "desk")]), &at(2)).await.unwrap();
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0);
+    assert!(listed.is_err());
+}
+
+#[tokio::test]
 async fn check_ins_are_remembered_for_some_revisions() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
@@ -381,7 +443,7 @@ async fn attempts_are_counted_until_they_end() {
     assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(attempts(2, 0)));
     let day = 24 * 60 * 60;
     for (time, expected) in [(0, 2), (day, 0)] {
-        let listed = SeatPages::new(None, at(time).time).next(&mut tx).await.unwrap();
+        let listed = seats_of(None, time).next(&mut tx).await.unwrap();
         assert_eq!(listed.into_iter().map(|row| row.unwrap().codes_tried).sum::<u32>(), expected);
     }
 
@@ -464,6 +526,32 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+
+    // Orders that kept whole terms, and lines from before these were chained, before the last migration.
+    for (said, digest, is_older) in [
+        (r#"{"seats":1,"starts":1790000000}"#, "x'00'", true),
+        (r#"{"seats":1}"#, "NULL", true),
+        (r#"{"seats":1}"#, "x'00'", false),
+    ] {
+        let (folder, database) = empty_file().await;
+        let product = "INSERT INTO product (id, name, root, folder, template, created, revision) \
+                       VALUES ('main', 'Example', '', '', '{}', 1, 1)";
+        let order = format!(
+            "INSERT INTO sale (order_id, product_id, seller, said, sold, reseller, state) \
+             VALUES ('1', 'main', '', '{said}', 1, '', 'sold')"
+        );
+        let line = format!(
+            "INSERT INTO audit (id, at, actor, action, license_id, detail, personal_digest) \
+             VALUES ('1', 1, 'cli:one', 'license-created', '0123456789abcdef', '1 seats', {digest})"
+        );
+        let undone =
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+        script(&database, &[product, &order, &line, undone].join("; ")).await;
+        database.close().await;
+        let location = Location::File(folder.path().join("authority.db"));
+        let opened = Database::open(&location, 1).await;
+        assert_eq!(matches!(opened, Err(Failure::OlderDatabase)), is_older, "{said}");
+    }
 }
 
 #[tokio::test]
@@ -519,14 +607,10 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
 
     let mut tx = database.read().await.unwrap();
     for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {
-        let (mut pages, mut listed, mut damaged) = (SeatPages::new(license, at(0).time), 0, Vec::new());
+        let (mut pages, mut listed, mut damaged) = (seats_of(license, 0), 0, Vec::new());
         let mut last = (Timestamp::from_unix_seconds(0), 0);
-        loop {
-            let page = pages.next(&mut tx).await.unwrap();
-            if page.is_empty() {
-                break;
-            }
-            for row in page {
+        while !pages.is_over() {
+            for row in pages.next(&mut tx).await.unwrap() {
                 listed += 1;
                 match row {
                     Ok(seat) => {
@@ -548,7 +632,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
             ),
         }
     }
-    let listed = LicensePages::new(None).next(&mut tx).await.unwrap();
+    let listed = license_pages(Filter::all(List::Licenses)).next(&mut tx).await.unwrap();
     let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
     assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
     // The customer of the other license sees the rest, and decisions on it go on.
@@ -569,4 +653,16 @@ fn what_passes_by_itself_is_busy() {
     let syntax = rusqlite::Connection::open_in_memory().unwrap().execute("SELEC", []).unwrap_err();
     assert!(!Failure::from(syntax).is_busy());
     assert!(!Failure::from(Error::NoRow).is_busy());
+}
+
+/// Without places of their own, the second list would have the last connection, and the reader would wait for ever.
+#[tokio::test]
+async fn lists_leave_connections_to_the_others() {
+    let (_folder, database) = empty().await;
+    let first = database.read_list().await.unwrap();
+    let mut second = std::pin::pin!(database.read_list());
+    assert!(std::future::poll_fn(|context| Poll::Ready(second.as_mut().poll(context).is_pending())).await);
+    drop(database.read().await.unwrap());
+    drop(first);
+    drop(second.await.unwrap());
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use nodelock::{
-    LicenseId,
-    authority::{Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
+    LicenseId, Timestamp,
+    authority::{
+        Allowance, Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Decision,
+    },
 };
 use sqlx::{Postgres, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Engine,
@@ -34,6 +37,8 @@ pub(crate) struct Tx {
     /// Seats that were read or written.
     seats: BTreeMap<SeatName, KnownSeat>,
     pub(super) counters: Counters,
+    /// Of a list.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// What is known of a seat as it is stored: how it is counted, and the tags that it is found by.
@@ -55,7 +60,13 @@ pub(super) enum Inner {
 impl Tx {
     pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
         let (licenses, keys, seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { inner, engine, locks, product: None, licenses, keys, seats, counters: Counters::default() }
+        let counters = Counters::default();
+        Self { inner, engine, locks, product: None, licenses, keys, seats, counters, _place: None }
+    }
+
+    /// The same with a place that it keeps until it ends.
+    pub(super) fn in_place(self, place: OwnedSemaphorePermit) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     /// The same for one product alone: from here on decisions find nothing that belongs to another one.
@@ -90,11 +101,16 @@ impl Tx {
         }
     }
 
-    /// What these changes need and this transaction has not locked; none if nothing.
-    pub(crate) fn lacks(&self, changes: &[Change]) -> Option<Locks> {
+    /// What a decision needs and this transaction has not locked; none if nothing.
+    pub(crate) fn lacks(&self, decision: &Decision) -> Option<Locks> {
         let locks = self.locks.as_ref()?;
-        let needed = Locks::of(self, changes);
+        let needed = Locks::of_decision(self, decision);
         (!locks.cover(&needed)).then_some(needed)
+    }
+
+    /// Whether it took all its locks when it began.
+    pub(super) fn is_of_decision(&self) -> bool {
+        self.locks.is_some()
     }
 
     /// A license that was read before, with what its seats add up to by now.
@@ -136,6 +152,15 @@ impl Tx {
         if let Some(license) = self.licenses.get_mut(&id) {
             license.allowances = allowances;
         }
+    }
+
+    /// Whether this transaction takes the last activation of a license.
+    pub(super) fn used_up(&self, id: LicenseId, now: Timestamp) -> bool {
+        let is_used_up =
+            |license: &LicenseRecord| license.balance(Allowance::Activations, now).left() == Some(0);
+        self.licenses
+            .get(&id)
+            .is_some_and(|stored| !is_used_up(stored) && is_used_up(&self.up_to_date(stored)))
     }
 
     pub(super) fn known_seat(&self, name: SeatName) -> Option<&KnownSeat> {

@@ -128,7 +128,7 @@ fn a_copy_is_whole_while_the_server_is_at_work() {
         .client("first")
         .authority(nodelock::Authority::new(server.url("http", "127.0.0.1"), crate::support::calls::http()));
     assert!(device.build().unwrap().check_in().unwrap().is_usable());
-    let actions = place.done(&["audit"])["audit"].as_array().unwrap().clone();
+    let actions = place.done(&["audit", "list"])["audit"].as_array().unwrap().clone();
     assert!(actions.iter().any(|line| line["action"] == "restored"));
 }
 
@@ -202,6 +202,16 @@ fn a_ledger_is_restored_to_a_new_place_and_from_a_sound_copy_alone() {
         (1, Some("corrupt"), &"created".into())
     );
     assert!(!place.directory.join("authority.db").exists(), "nothing is restored");
+    // An operator may have no better one.
+    let damaged = damaged.directory.join("authority.db");
+    let taken = Place::new(&authority, "taken");
+    let restored = taken.done(&["restore", text(&damaged), "--despite-findings"]);
+    assert_eq!((&restored["found"], &restored["findings"]), (&said["found"], &said["findings"]));
+    assert_eq!(taken.handles().len(), 1);
+    let noted = taken.done(&["audit", "list"])["audit"].as_array().unwrap().clone();
+    let detail = format!("despite {} findings", said["found"]);
+    let is_it = |line: &Value| line["action"] == "restored" && line["detail"] == detail.as_str();
+    assert_eq!(noted.iter().filter(|line| is_it(line)).count(), 1, "{noted:?}");
 
     // The files of a server that was killed, with the log that it did not write back.
     authority.device("second").activate(&key).unwrap();

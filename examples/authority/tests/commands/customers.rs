@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::program::{Authority, field};
+use crate::{
+    program::{Authority, field},
+    support::ledger::Ledger,
+};
 
 #[test]
 fn a_customer_is_noted_found_and_changed_and_no_note_reaches_a_device() {
@@ -53,6 +56,14 @@ fn a_customer_is_noted_found_and_changed_and_no_note_reaches_a_device() {
         (of_her["licenses"].as_array().unwrap().len(), &of_her["licenses"][0]["customer"]),
         (1, &json!(id))
     );
+    let license = field(&sold, "license").to_owned();
+    let set = ["--set", "licensee=\"Jane Roe\"", "--metadata", "buyer=Jane", "--seats", "7"];
+    authority.done(&[&["license", "edit", &license], &set[..]].concat());
+    let details: Vec<String> =
+        authority.audit().iter().map(|line| field(line, "detail").to_owned()).collect();
+    assert!(details.iter().all(|detail| !detail.contains("Jane")), "{details:?}");
+    assert!(details.contains(&format!("1 seats, customer {id}")), "{details:?}");
+    assert!(details.contains(&"licensee changed, metadata changed, seats 1 -> 7".into()), "{details:?}");
     // Who she is is in no line of the audit, which forgets nothing.
     assert!(authority.audit().iter().all(|line| !line.to_string().contains("example.com")));
     assert_eq!(authority.run(&["license", "new"], b"").code, 2, "nobody licenses it");
@@ -73,12 +84,15 @@ fn an_order_names_its_buyer_and_is_ended_with_all_its_licenses() {
     };
     assert_eq!(order(&["--reseller", "ACME"]).code, 0);
     assert_eq!(order(&["--reseller", "ACME"]).code, 3);
+    // Whatever Jane is called by now.
+    authority.done(&["customer", "edit", &jane, "--name", "Jane Smith"]);
+    assert_eq!(order(&["--reseller", "ACME"]).code, 3);
     assert_eq!(order(&["--reseller", "Other"]).json()["error"], "order-differs");
     assert_eq!(order(&[]).json()["error"], "order-differs");
     let listed = authority.done(&["order", "list"])["orders"].clone();
     let shown = authority.done(&["order", "show", "77"]);
     assert_eq!((&listed[0]["id"], &listed[0]["count"]), (&shown["id"], &json!(2)));
-    assert_eq!(shown["terms"], json!({ "licensee": "Jane", "seats": 3 }));
+    assert_eq!(shown["terms"], json!({ "seats": 3 }));
     assert_eq!((field(&shown, "customer"), field(&shown, "reseller")), (&*jane, "ACME"));
     assert_eq!(field(&shown, "state"), "sold");
 
@@ -92,4 +106,23 @@ fn an_order_names_its_buyer_and_is_ended_with_all_its_licenses() {
     assert!(licenses.iter().all(|license| license["voided"].is_string()));
     assert_eq!(authority.refused(&["order", "show", "78"], b""), "unknown-order");
     authority.done(&["verify"]);
+}
+
+#[test]
+fn nothing_from_outside_reaches_a_terminal_as_a_command_to_it() {
+    let authority = Authority::new();
+    let odd = ["--order", "77", "--reseller", "\u{1b}[2J"];
+    assert_eq!(
+        authority.refused(&[&["license", "new", "--licensee", "Jane"], &odd[..]].concat(), b""),
+        "invalid-input"
+    );
+    authority.sell("1", &["--order", "77", "--reseller", "ACME"]);
+    Ledger::open(&authority).execute("UPDATE sale SET reseller = '\u{1b}[2J\u{9b}1m\u{202e}EMCA\n'");
+    for show in [&["order", "list"][..], &["order", "show", "77"]] {
+        let shown = authority.text(show).stdout;
+        assert!(shown.contains("[2J") && shown.contains("EMCA"), "{shown:?}");
+        let is_odd = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!shown.contains(is_odd), "{shown:?}");
+    }
+    assert_eq!(authority.text(&["order", "list"]).stdout.lines().count(), 1);
 }

@@ -104,26 +104,53 @@ fn a_key_is_sent_again_unless_its_product_keeps_none() {
     }
     // Of two keys somebody says which; one that is revoked is not sent.
     let second = field(&authority.done(&["license", "add-key", &id]), "key").to_owned();
-    assert_eq!(authority.refused(&show, b""), "no-such-key");
+    let several = authority.run(&show, b"").json();
+    assert_eq!(field(&several, "error"), "no-such-key");
+    assert!(field(&several, "message").contains("several keys"), "{several}");
     let by_end = authority.done(&["license", "show-key", &id, "--hint", end(&second)]);
     assert_eq!(field(&by_end, "key"), second);
     authority.done(&["license", "revoke-key", &id, "--hint", end(&second)]);
     assert_eq!(field(&authority.done(&show), "key"), key);
     authority.done(&["verify"]);
 
-    // By another vault it cannot be read, which a verification finds.
+    // Where the vault is missing, no other one is made, and a sale keeps nothing.
     let away = authority.path("away");
     fs::rename(&place, &away).unwrap();
-    assert_eq!(authority.refused(&show, b""), "key-not-kept");
-    authority.done(&["verify"]);
-    authority.sell("1", &[]);
-    assert!(place.exists(), "a new one is made");
-    assert_eq!(authority.refused(&show, b""), "key-not-kept");
-    assert_eq!(authority.run(&["verify"], b"").code, 1);
+    assert_eq!(authority.refused(&show, b""), "vault-missing");
+    let sold = authority.run(&["license", "new", "--licensee", "Jane Doe"], b"");
+    assert!(
+        sold.code == 0 && sold.stderr.contains("`vault.key`, which opens them, is missing"),
+        "{}",
+        sold.stderr
+    );
+    let unkept = field(&sold.json(), "license").to_owned();
+    assert!(!place.exists(), "a new one is made");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 3);
+    // What another one opens is no damage either.
+    fs::write(&place, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert_eq!(authority.refused(&show, b""), "vault-missing");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 3);
     fs::rename(&away, &place).unwrap();
     assert_eq!(field(&authority.done(&show), "key"), key);
+    assert_eq!(authority.refused(&["license", "show-key", &unkept], b""), "key-not-kept");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 0);
 
-    authority.done(&["product", "edit", "--keeps-keys", "false"]);
+    // Nothing of a change is done when some of it is wrong, and what cannot be undone is asked for twice.
+    let revision = authority.done(&["product", "show"])["revision"].clone();
+    let edit = ["product", "edit", "--keeps-keys", "false"];
+    for more in [&[][..], &["--yes", "--unset", "typo"], &["--yes", "--seats", "2", "--if-version", "9"]] {
+        assert_ne!(authority.run(&[&edit[..], more].concat(), b"").code, 0, "{more:?}");
+        assert_eq!(field(&authority.done(&show), "key"), key);
+    }
+    assert_eq!(authority.done(&["product", "show"])["revision"], revision);
+    let both = ["--yes", "--seats", "2", "--if-version", &revision.to_string()];
+    let edited = authority.done(&[&edit[..], &both].concat());
+    assert_eq!((&edited["keeps_keys"], &edited["terms"]["seats"]), (&false.into(), &2.into()));
     assert_eq!(authority.refused(&show, b""), "key-not-kept");
     let (later, _) = authority.sell("1", &[]);
     assert_eq!(authority.refused(&["license", "show-key", &later], b""), "key-not-kept");

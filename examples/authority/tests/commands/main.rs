@@ -1,9 +1,12 @@
 //! The authority's commands, each run of the program in a process of its own.
 
+mod audit;
 mod backup;
 mod bulk;
 mod customers;
 mod edit;
+mod filters;
+mod giving;
 mod issuer_certificate;
 mod license_keys;
 mod people;
@@ -19,6 +22,7 @@ mod terms;
 mod trials;
 mod vendor;
 mod verify;
+mod webhooks;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -67,7 +67,7 @@ fn a_password_is_read_and_never_typed_as_an_argument() {
 fn a_token_is_shown_once_listed_without_its_text_and_revoked() {
     let authority = Authority::new();
     let new = ["token", "new", "--name", "shop", "--scope", "licenses:write", "--scope", "licenses:read"];
-    let made = authority.done(&[&new[..], &["--product", "Example", "--expires", "2090-01-01"]].concat());
+    let made = authority.done(&[&new[..], &["--product", "example", "--expires", "2090-01-01"]].concat());
     let (id, text) = (field(&made, "id").to_owned(), field(&made, "token").to_owned());
     assert!(text.starts_with("nlt_") && text.len() > 40, "{text}");
     assert!(!holds(&bytes_of_ledger(&authority), &text));
@@ -84,6 +84,8 @@ fn a_token_is_shown_once_listed_without_its_text_and_revoked() {
     for wrong in [&["--product", "Other"][..], &["--expires", "2020-01-01"], &["--scope", "everything"]] {
         assert_eq!(authority.run(&[&new[..], wrong].concat(), b"").code, 2, "{wrong:?}");
     }
+    let unknown = [&new[..], &["--product", "other"]].concat();
+    assert_eq!(authority.refused(&unknown, b""), "unknown-product");
     authority.done(&["verify"]);
 }
 

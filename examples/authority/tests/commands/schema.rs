@@ -12,16 +12,20 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 13] = [
     "account",
+    "audit",
     "certificate",
     "customer",
     "deployment-key",
+    "event",
     "license",
     "order",
     "policy",
     "product",
+    "refusal",
     "token",
+    "webhook",
 ];
 
 /// What the schema calls a command.

@@ -1,6 +1,6 @@
 //! Trials: with a license key, without one, and how the vendor lets them last longer.
 
-use nodelock::{ActivationRequestOptions, Client, Timestamp};
+use nodelock::{ActivationRequestOptions, Client, Reason, Timestamp, code::LicenseKey};
 
 use crate::program::{Authority, field};
 
@@ -80,5 +80,48 @@ fn a_trial_is_extended_for_a_machine_or_for_every_one() {
     assert_eq!(ends(&second), later(17));
     let extended = authority.actions().iter().filter(|(_, action)| action == "trial-extended").count();
     assert_eq!(extended, 2, "one for each installation on the machine");
+    authority.check_consistency();
+}
+
+#[test]
+fn what_is_bought_takes_the_place_of_a_trial_whose_days_go_on_when_it_is_given_back() {
+    let authority = Authority::new();
+    let (trial, _) = authority.sell("5", &["--trial-days", "14"]);
+    let (_, key) = authority.sell("5", &[]);
+    authority.done(&["product", "edit", "--trial-license", &trial]);
+    let device = authority.client("device").replace_license(true).build().unwrap();
+    let activate = |request: &[u8]| {
+        let reply = authority.done_with(&["activate", "-"], request);
+        device.accept(field(&reply, "reply").as_bytes()).unwrap();
+    };
+    activate(&device.begin(ActivationRequestOptions::new()).unwrap().to_bytes());
+    let (end, tried) = (ends(&device), handle(&device));
+    // A key that nobody knows costs nothing.
+    let unknown = device.begin(LicenseKey::from_random([7; 12]).to_string()).unwrap().to_bytes();
+    assert_eq!(authority.refused(&["activate", "-"], &unknown), "unknown-license");
+    device.cancel().unwrap();
+    assert_eq!((ends(&device), handle(&device)), (end, tried.clone()));
+
+    let request = device.begin(&key).unwrap();
+    activate(&request.to_bytes());
+    assert_eq!(device.check().unwrap().license().unwrap().expires, None);
+    for proof in device.outstanding().unwrap() {
+        authority.run(&["redeem", "-"], proof.proof());
+    }
+    let state = |handle: &str| {
+        let seats = authority.seats();
+        let seat = seats.iter().find(|seat| seat["handle"] == handle).unwrap();
+        field(seat, "state").to_owned()
+    };
+    assert_eq!((state(&tried), state(&handle(&device))), ("returned".to_owned(), "active".to_owned()));
+    // Without what was bought, the machine has the days that are left.
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    authority.done_with(&["redeem", "-"], proof.proof());
+    activate(&device.begin(ActivationRequestOptions::new()).unwrap().to_bytes());
+    assert_eq!(ends(&device), end);
+    // A license that is no trial any more is sold, and nobody has it without a key.
+    authority.done(&["license", "edit", &trial, "--trial-days", "none"]);
+    let request = authority.device("another").begin(ActivationRequestOptions::new()).unwrap().to_bytes();
+    assert_eq!(authority.refused(&["activate", "-"], &request), "unknown-license");
     authority.check_consistency();
 }

@@ -6,11 +6,37 @@ use nodelock::{
     Limit, Reason, Verdict,
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
+use serde_json::json;
 
 use crate::{
     program::{Authority, Finished, base64url, field, finish, mistype},
     support::forms::TAKEN,
 };
+
+#[test]
+fn the_list_says_what_a_computer_is_called_now() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = |name: &'static str| {
+        let describe =
+            move || vec![("computer".to_owned(), name.to_owned()), ("system".into(), "Linux".into())];
+        authority.client("desk").describe_machine_as(describe).build().unwrap()
+    };
+    let listed = || {
+        let seat = authority.seats().remove(0);
+        (field(&seat, "label").to_owned(), seat["machine"].clone())
+    };
+    let old = device("old");
+    let reply = authority.done_with(&["activate", "-"], &old.begin(&key).unwrap().to_bytes());
+    old.accept(field(&reply, "reply").as_bytes()).unwrap();
+    assert_eq!(listed(), ("old".into(), json!({ "computer": "old", "system": "Linux" })));
+    let question = device("new").check_in_offline().unwrap();
+    authority.done_with(&["check-in", "-"], &question.to_bytes());
+    assert_eq!(listed(), ("new".into(), json!({ "computer": "new", "system": "Linux" })));
+    let words = authority.text(&["list"]).stdout;
+    assert!(words.contains("  computer=new  system=Linux"), "{words}");
+    authority.check_consistency();
+}
 
 #[test]
 fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
@@ -115,7 +141,7 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     assert_eq!(authority.refused(&["activate", "-"], &check_in.to_bytes()), "wrong-type");
 
     let handle = field(&renewed, "handle");
-    authority.done(&["release", handle, "--reason", "lost"]);
+    authority.done(&["release", handle, "--reason", "lost", "--yes"]);
     let over = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
     assert!(over["license"].is_null());
     device.accept(field(&over, "revocation").as_bytes()).unwrap();
@@ -251,9 +277,9 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     let (_, key) = authority.sell("1", &[]);
     let device = authority.activated("device", &key);
     let handle = device.check().unwrap().license().unwrap().handle.to_string();
-    let released = authority.done(&["release", &handle, "--reason", "reported as stolen"]);
+    let released = authority.done(&["release", &handle, "--reason", "reported as stolen", "--yes"]);
     assert_eq!(field(&released, "outcome"), "revoked");
-    let again = authority.done(&["release", &handle, "--reason", "once more"]);
+    let again = authority.done(&["release", &handle, "--reason", "once more", "--yes"]);
     assert_eq!(authority.but_for_page(&released["revocation"]), authority.but_for_page(&again["revocation"]));
     assert_eq!(authority.refused(&["renew", &handle], b""), "revoked");
     assert_eq!(authority.refused(&["return", &handle], b""), "not-held");
@@ -273,7 +299,7 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     device.accept(field(&released, "revocation").as_bytes()).unwrap();
     assert_eq!(*device.check().unwrap().verdict(), Verdict::Revoked { reason: "reported as stolen".into() });
     let nobodys = Handle::new(5).unwrap().to_string();
-    assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x"], b""), "unknown-seat");
+    assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x", "--yes"], b""), "unknown-seat");
     authority.check_consistency();
 }
 
@@ -283,7 +309,7 @@ fn a_release_is_taken_back_until_its_machine_is_told() {
     let (_, key) = authority.sell("1", &[]);
     let device = authority.activated("device", &key);
     let handle = device.check().unwrap().license().unwrap().handle.to_string();
-    let release = || drop(authority.done(&["release", &handle, "--reason", "reported as stolen"]));
+    let release = || drop(authority.done(&["release", &handle, "--reason", "reported as stolen", "--yes"]));
     release();
     let back = authority.done(&["unrelease", &handle]);
     assert_eq!((back["revision"].as_u64(), authority.taken()), (Some(2), 1));
@@ -480,5 +506,5 @@ fn words_for_people_go_beside_the_document() {
     device.accept(&fs::read(out).unwrap()).unwrap();
     assert!(authority.text(&["list"]).stdout.contains("host=device"));
     assert!(authority.text(&["license", "list"]).stdout.contains("0 of 1 taken  Jane Doe"));
-    assert!(authority.text(&["audit"]).stdout.contains("active -> returned"));
+    assert!(authority.text(&["audit", "list"]).stdout.contains("active -> returned"));
 }

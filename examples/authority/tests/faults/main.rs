@@ -1,5 +1,6 @@
 //! No seat is lost, whatever the network does and whenever a process is killed.
 
+mod events;
 mod kills;
 mod lapse;
 mod network;

@@ -552,7 +552,9 @@ fn new_node() -> Option<PathBuf> {
     }
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
     fs::create_dir_all(&target).unwrap();
-    for name in ["package.json", "package-lock.json", ".npmrc", "nodelock.js", "editor.js"] {
+    for name in
+        ["package.json", "package-lock.json", ".npmrc", "nodelock.js", "nodelock_testing.js", "editor.js"]
+    {
         fs::copy(folder("examples/node").join(name), target.join(name)).unwrap();
     }
     let lock = fs::read(target.join("package-lock.json")).unwrap();

@@ -102,6 +102,16 @@ fn the_guide_to_testing_in_python_passes() {
 }
 
 #[test]
+fn the_guide_to_testing_in_node_passes() {
+    let Some(target) = node() else { return };
+    let main = target.join("testing.js");
+    program("testing.md", "js", &main);
+    let output = Command::new("node").arg(main).env("NODELOCK_LIBRARY", library()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("pass 4"), "{said}");
+}
+
+#[test]
 fn the_guide_to_node_is_an_application() {
     let Some(target) = node() else { return };
     let main = target.join("guide.js");

@@ -8,6 +8,8 @@ mod guides;
 mod python_server;
 mod readme;
 mod readme_block;
+mod shop;
+mod webhooks;
 
 #[path = "../support/mod.rs"]
 mod support;

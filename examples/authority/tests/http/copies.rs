@@ -65,7 +65,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// The seats about which the audit says that.
 pub fn audited(authority: &Authority, action: &str) -> Vec<String> {
-    let audit = authority.vendor(&["audit"]);
+    let audit = authority.vendor(&["audit", "list"]);
     let lines = audit["audit"].as_array().unwrap().iter().filter(|line| line["action"] == action);
     lines.map(|line| line["handle"].as_str().unwrap().to_owned()).collect()
 }
@@ -142,7 +142,7 @@ fn of_a_copy_and_the_original_that_both_check_in_the_vendor_hears() {
     }
     assert!(audited(&authority, "copy-suspected").contains(&seat));
 
-    authority.vendor(&["release", &seat, "--reason", "used twice"]);
+    authority.vendor(&["release", &seat, "--reason", "used twice", "--yes"]);
     for client in [&copy, &original] {
         assert!(is_revoked(client));
     }

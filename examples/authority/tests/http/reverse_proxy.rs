@@ -98,5 +98,7 @@ fn the_audit_names_the_client_behind_the_proxy() {
     // Through two proxies, of which the outer one is trusted too.
     let headers = "X-Forwarded-For: 192.0.2.66, 203.0.113.5, 198.51.100.9\r\n";
     assert_eq!(guess(&authority, &request, headers).status, 200);
-    assert!(authority.actions().contains(&("http:203.0.113.5".into(), "granted".into())));
+    assert!(
+        authority.audit().iter().any(|line| line["action"] == "granted" && line["peer"] == "203.0.113.5")
+    );
 }

@@ -297,7 +297,7 @@ fn seats_are_shown_to_whoever_has_the_license_key() {
             client.activate(&key).unwrap().license().unwrap().handle
         })
         .collect();
-    authority.vendor(&["release", &handles[0].to_string(), "--reason", "lost"]);
+    authority.vendor(&["release", &handles[0].to_string(), "--reason", "lost", "--yes"]);
     given_up(&authority, "gone", &key).0.online().hand_in().unwrap();
 
     let page = seats_of(&authority, &key.to_lowercase().replace('-', " "));
@@ -539,7 +539,13 @@ fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let page = authority.submit("/activate", &[Text("request", &check_in.to_text())]);
     assert_eq!((page.status, page.title()), (409, "A later check-in came before this one".into()));
 
-    authority.vendor(&["release", &check_in.request().handle.to_string(), "--reason", "reported as lost"]);
+    authority.vendor(&[
+        "release",
+        &check_in.request().handle.to_string(),
+        "--reason",
+        "reported as lost",
+        "--yes",
+    ]);
     let page = authority.submit("/activate", &[Text("request", &later)]);
     assert_eq!((page.status, page.title()), (200, "The seat of this computer is over".into()));
     assert!(page.words().contains("reported as lost"), "{}", page.words());
@@ -591,7 +597,7 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     let lost = authority.device("lost");
     let request = lost.begin(&key).unwrap();
     activate(request.to_text());
-    authority.vendor(&["release", &request.request().handle.to_string(), "--reason", "lost"]);
+    authority.vendor(&["release", &request.request().handle.to_string(), "--reason", "lost", "--yes"]);
     let page = activate(request.to_text());
     assert_eq!((page.status, page.title()), (410, "The vendor released the seat of this request".into()));
     let log = fs::read_to_string(authority.directory().join("log")).unwrap();

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -44,7 +44,11 @@ impl Message {
                     return Some(Self { bytes, head });
                 }
             }
-            let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
+            // A process that was stopped and goes on is interrupted where a read has a time-out.
+            let read = match stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.ok().filter(|read| *read > 0)?,
+            };
             bytes.extend_from_slice(&buffer[..read]);
             assert!(bytes.len() < LONGEST);
         }

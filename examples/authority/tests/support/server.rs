@@ -275,8 +275,8 @@ impl Installation {
         self.vendor(&["list"])["seats"].as_array().unwrap().clone()
     }
 
-    /// What a message of the authority says, but for the page that it was signed under: signed anew, it has another
-    /// one.
+    /// What a message of the authority says, but for the page that it was signed under and the chain at that page:
+    /// signed anew, it has others.
     pub fn but_for_page(&self, message: &Value) -> Vec<u8> {
         let Some(text) = message.as_str() else { return Vec::new() };
         let roots = Roots::new([self.root.parse().unwrap()]);
@@ -286,10 +286,9 @@ impl Installation {
         let revocation =
             || Revocation::verify(text.as_bytes(), &roots).map(|m| (m.page, m.as_bytes().to_vec()));
         let (page, mut bytes) = license.or_else(|_| receipt()).or_else(|_| revocation()).unwrap();
-        // The signature, which is over the page too.
-        bytes.truncate(bytes.len() - 64);
+        // Behind the page are the extensions, of which the chain is one, and the signature over all of it.
         let at = bytes.windows(8).rposition(|window| window == page.as_bytes()).unwrap();
-        bytes.drain(at..at + 8);
+        bytes.truncate(at);
         bytes
     }
 
@@ -307,7 +306,7 @@ impl Installation {
     }
 
     pub fn audit(&self) -> Vec<Value> {
-        self.vendor(&["audit"])["audit"].as_array().unwrap().clone()
+        self.vendor(&["audit", "list"])["audit"].as_array().unwrap().clone()
     }
 
     /// Who did what, by the audit.
@@ -386,11 +385,16 @@ impl Authority {
 
     /// The same for another product.
     pub fn over_time_of(product: &str, seconds: u64) -> Option<Arc<Self>> {
+        Self::over_time_with(product, seconds, &[])
+    }
+
+    /// The same with further options for its server.
+    pub fn over_time_with(product: &str, seconds: u64, options: &[&str]) -> Option<Arc<Self>> {
         let folder = in_memory();
         let clock = MovedClock::new(folder.path().join("clock"), seconds)?;
         let installation = Installation::with_clock(product, folder, Engine::chosen(), Some(clock));
         installation.vendor(&["certificate", "new", "--days", "36500"]);
-        Some(Self::serving(installation, &[]))
+        Some(Self::serving(installation, options))
     }
 
     fn in_folder(product: &str, folder: TempDir, options: &[&str]) -> Arc<Self> {

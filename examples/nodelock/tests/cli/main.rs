@@ -15,7 +15,7 @@ mod vendor;
 use std::fs;
 
 use nodelock::{
-    Clock as _, SystemClock,
+    ActivationRequest, Clock as _, SystemClock,
     authority::{CheckInClaim, decision},
     code::base32,
     qr,
@@ -137,6 +137,26 @@ fn a_start_says_what_is_due_and_why_it_did_not_come() {
     let notes = String::from_utf8(output.stderr).unwrap();
     assert!(notes.contains("The renewal did not come: ") && notes.contains("asks again"), "{notes}");
     user.refused(2, &["start"], "no-authority", "--authority");
+}
+
+#[test]
+fn the_vendor_hears_of_the_computer_where_that_is_asked_for() {
+    let mut vendor = vendor(2);
+    let (telling, quiet) = (User::new(&vendor), User { store: "elsewhere", ..User::new(&vendor) });
+    let key = vendor.license_key.clone();
+    for (user, more) in [(&telling, &["--describe-machine"][..]), (&quiet, &[])] {
+        let is_said = |description: &[(String, String)]| {
+            description.iter().any(|(_, value)| value == std::env::consts::ARCH) != more.is_empty()
+        };
+        let request = user.run(0, &[&["request", &key], more].concat());
+        assert!(is_said(&ActivationRequest::verify(&request).unwrap().description()), "{more:?}");
+        user.run(0, &["install", &user.write("license.txt", vendor.activate(&request).unwrap())]);
+        let check_in = user.run(0, &[&["check-in", "--offline", "--format", "text"], more].concat());
+        let claim = CheckInClaim::read(&check_in).unwrap();
+        let name = *vendor.ledger.seats.keys().find(|name| name.handle == claim.handle()).unwrap();
+        answered(user, &mut vendor, &check_in);
+        assert!(is_said(vendor.ledger.description(name)), "{more:?}");
+    }
 }
 
 /// The vendor's answer to what `check-in --offline` wrote, as a file of the user's.

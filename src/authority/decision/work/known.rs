@@ -1,6 +1,6 @@
 //! What is known by now: what was looked up, as this decision has changed it. What is missing is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Change, Stop, Work, refuse};
 use crate::{
@@ -97,8 +97,7 @@ impl Work<'_> {
         Ok(names.iter().filter_map(|name| self.seat(*name)).find(|seat| seat.state.is_taken()).cloned())
     }
 
-    /// The trial seats that a machine has or had, of any license of the product: by its hardware, and by the device as
-    /// far as that holds some.
+    /// The trial seats that a machine has or had, of any license of the product: by its hardware. `device` is who asks.
     pub(in crate::authority::decision) fn trials_of(
         &self,
         device: &PublicKey,
@@ -109,20 +108,25 @@ impl Work<'_> {
         self.need(tags.iter().map(|tag| Query::TrialsWithTag(terms.id, *tag)))?;
         let named = tags.iter().filter_map(|tag| self.records.trials_with_tag(terms.id, *tag)).flatten();
         let names: BTreeSet<SeatName> = named.copied().collect();
-        let mut own = self.taken_seats_of(device)?;
-        if mutated!(TrialOfAnyMachine) {
-            own.extend(self.seats_by_end(terms.id, Timestamp::MAX, 1)?);
-        }
-        own.retain(Seat::is_trial);
         let is_of_machine = |seat: &&Seat| {
             seat.is_trial_of(fingerprint, terms)
                 && (seat.state.is_taken() || !mutated!(TrialEndsWithItsSeat))
                 && (seat.device_key == *device || !mutated!(TrialOfTheDevice))
         };
-        let others = names.into_iter().filter_map(|name| self.seat(name)).filter(is_of_machine).cloned();
-        let mut trials: BTreeMap<SeatName, Seat> = others.map(|seat| (seat.name(), seat)).collect();
-        trials.extend(own.into_iter().map(|seat| (seat.name(), seat)));
-        Ok(trials.into_values().collect())
+        let trials = names.into_iter().filter_map(|name| self.seat(name)).filter(is_of_machine).cloned();
+        let mut trials: Vec<Seat> = trials.collect();
+        if mutated!(TrialOfAnyMachine) {
+            trials.extend(self.seats_by_end(terms.id, Timestamp::MAX, 1)?);
+        }
+        Ok(trials)
+    }
+
+    /// From when on the days of the trials count that a device holds, wherever its store is now.
+    pub(in crate::authority::decision) fn trial_held_by(
+        &self,
+        device: &PublicKey,
+    ) -> Result<Option<Timestamp>, Stop> {
+        Ok(self.taken_seats_of(device)?.iter().filter_map(|seat| seat.trial).max())
     }
 
     /// The seats of a license that end until then and are taken, as this decision has left them.

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::order;
-use crate::domain::{CustomerDetails, CustomerId};
+use super::{Filtered, product};
+use crate::domain::{CustomerDetails, CustomerId, OrderChoice, ProductId, check_order_id};
 
 #[derive(Subcommand)]
 pub(crate) enum CustomerCommand {
@@ -19,6 +19,8 @@ pub(crate) enum CustomerCommand {
         /// With this address only
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// Show one customer
     Show {
@@ -35,6 +37,15 @@ pub(crate) enum CustomerCommand {
         name: Option<String>,
         #[command(flatten)]
         more: Details,
+    },
+    /// Erase what is noted of a customer, because a person asked for that; ids and what proofs need stay
+    ///
+    /// Devices go on: the next license of each names nobody. On a terminal it asks first.
+    Erase {
+        id: CustomerId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -76,17 +87,20 @@ impl Details {
 
 #[derive(Subcommand)]
 pub(crate) enum OrderCommand {
-    /// Show all orders
-    List,
+    /// Show orders
+    List {
+        #[command(flatten)]
+        filtered: Filtered,
+    },
     /// Show one order, with its licenses
     Show {
-        #[arg(value_parser = order)]
-        id: String,
+        #[command(flatten)]
+        order: ChosenOrder,
     },
     /// End every license of an order for good, because it was refunded, say; seats can still be given up
     Void {
-        #[arg(value_parser = order)]
-        id: String,
+        #[command(flatten)]
+        order: ChosenOrder,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
@@ -94,4 +108,24 @@ pub(crate) enum OrderCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// An order, told from others of its id where there are any.
+#[derive(Args)]
+pub(crate) struct ChosenOrder {
+    #[arg(value_parser = check_order_id)]
+    id: String,
+    /// Of this product
+    #[arg(long, value_name = "ID", value_parser = product)]
+    product: Option<ProductId>,
+    /// Sold by the reseller with this account; empty for the vendor
+    #[arg(long, value_name = "NAME")]
+    seller: Option<String>,
+}
+
+impl ChosenOrder {
+    pub(crate) fn choice(&self) -> OrderChoice {
+        let Self { id, product, seller } = self;
+        OrderChoice { id: id.clone(), product: product.clone(), seller: seller.clone() }
+    }
 }

@@ -5,9 +5,44 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{SaidTerms, order, product};
-use crate::domain::{CustomerId, ProductId};
+use super::{Filtered, product};
+use crate::{
+    domain::{CustomerId, ProductId, SaidTerms, check_order_id},
+    failure::{Failure, Result},
+    service::Extension,
+};
 
+#[derive(Subcommand)]
+pub(crate) enum Licenses {
+    #[command(flatten)]
+    AtDesk(LicenseCommand),
+    #[command(flatten)]
+    AtWork(LicenseAct),
+}
+
+/// What is done where a service is at work: it is decided, and signed for.
+#[derive(Subcommand)]
+pub(crate) enum LicenseAct {
+    /// Release every seat of a license; its key activates again
+    ///
+    /// On a terminal it asks first. Each seat can be taken back by `unrelease` while its machine has not heard of it.
+    /// With --json each seat has its revocation; `release` once more writes that of one seat.
+    Deactivate {
+        id: LicenseId,
+        /// Why, in words that the customer will read
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let a license use an allowance up anew, or grant extra ones until its next period
+    ///
+    /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
+    Reset(Reset),
+}
+
+/// What is done in the ledger alone.
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
     /// Sell licenses, and print their keys
@@ -20,6 +55,8 @@ pub(crate) enum LicenseCommand {
         /// Of this customer only
         #[arg(long, value_name = "ID")]
         customer: Option<CustomerId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// Show one license, with its keys and all that it ever said
     Show { id: LicenseId },
@@ -34,6 +71,9 @@ pub(crate) enum LicenseCommand {
     /// Nobody loses a seat, also when there are fewer seats now: no other seat is given until the count fits.
     Edit {
         id: LicenseId,
+        /// Whose it is from now on; what it says of its licensee stays
+        #[arg(long, value_name = "ID")]
+        customer: Option<CustomerId>,
         #[command(flatten)]
         terms: Box<SaidTerms>,
         #[command(flatten)]
@@ -71,10 +111,6 @@ pub(crate) enum LicenseCommand {
         #[arg(long, value_name = "TEXT")]
         hint: Option<String>,
     },
-    /// Let a license use an allowance up anew, or grant extra ones until its next period
-    ///
-    /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
-    Reset(Reset),
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on
@@ -116,7 +152,7 @@ pub(crate) struct NewLicense {
     pub(crate) count: u32,
     /// The id of the order in the vendor's shop: the same order again sells nothing, shows the licenses without their
     /// keys, and ends with exit code 3
-    #[arg(long, value_name = "ID", value_parser = order)]
+    #[arg(long, value_name = "ID", value_parser = check_order_id)]
     pub(crate) order: Option<String>,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,
@@ -180,6 +216,17 @@ pub(crate) struct ExtendBy {
     /// The first day or second at which it is no longer valid
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<Timestamp>,
+}
+
+impl ExtendBy {
+    /// Fails with [`Failure::Usage`] if it is not said.
+    pub(crate) fn extension(&self) -> Result<Extension> {
+        match (self.days, self.until) {
+            (Some(days), _) => Ok(Extension::Days(days)),
+            (None, Some(until)) => Ok(Extension::Until(until)),
+            (None, None) => Err(Failure::Usage("say by how much".into())),
+        }
+    }
 }
 
 #[derive(Args)]

@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 use nodelock::{LicenseId, Timestamp};
 
+use super::product;
 use crate::domain::{
-    check_name,
+    ProductId, check_name,
     rights::{Role, Scope},
 };
 
@@ -74,8 +75,8 @@ pub(crate) struct NewToken {
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     pub(crate) scopes: Vec<Scope>,
     /// The only product that it is for [default: all]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) product: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = product)]
+    pub(crate) product: Option<ProductId>,
     /// The first day or second at which it is no longer valid [default: it has no end]
     #[arg(long, value_name = "DATE")]
     pub(crate) expires: Option<Timestamp>,

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use nodelock::LicenseId;
 
-use super::{SaidTerms, product};
-use crate::domain::ProductId;
+use super::product;
+use crate::domain::{ProductId, RetentionChange, SaidTerms};
 
 #[derive(Subcommand)]
 pub(crate) enum ProductCommand {
@@ -47,6 +47,9 @@ pub(crate) enum ProductCommand {
         /// Of which license a request without a license key gets a trial [at first: none]
         #[arg(long, value_name = "ID|none")]
         trial_license: Option<TrialLicense>,
+        /// That copies which go do not come back is known
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },
@@ -78,6 +81,31 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },
+    /// Show for how many days what is personal is kept, or change it: a server lets it go once a day, as `prune` does
+    Retention(RetentionArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct RetentionArguments {
+    /// Addresses and persons in the audit, whose lines stay [at first: 365]
+    #[arg(long, value_name = "N")]
+    audit_days: Option<u32>,
+    /// Proofs and codes for seats that nobody has asked for [at first: 730]
+    #[arg(long, value_name = "N")]
+    evidence_days: Option<u32>,
+    /// The digests of the check-ins of a seat, after its end [at first: 365]
+    #[arg(long, value_name = "N")]
+    check_in_days: Option<u32>,
+    /// What devices were refused [at first: 90]
+    #[arg(long, value_name = "N")]
+    refusal_days: Option<u32>,
+}
+
+impl From<&RetentionArguments> for RetentionChange {
+    fn from(arguments: &RetentionArguments) -> Self {
+        let RetentionArguments { audit_days, evidence_days, check_in_days, refusal_days } = *arguments;
+        Self { audit_days, evidence_days, check_in_days, refusal_days }
+    }
 }
 
 #[derive(Args)]

@@ -71,18 +71,24 @@ enum For {
     Bodies,
     /// Those that change something.
     Acts,
+    /// Those that only look, and name what they look for.
+    Reads,
+    /// Those that change what somebody has seen.
+    Based,
 }
 
 /// The refusals that calls share: the status, the name in the description, what it means, and which calls they are for.
-const SHARED: [(u16, &str, &str, For); 13] = [
+const SHARED: [(u16, &str, &str, For); 17] = [
     (400, "BadBody", "Not JSON as described. Codes: `malformed`.", For::Bodies),
     (401, "Unauthenticated", "No valid token. Codes: `unauthenticated`.", For::Bearers),
     (403, "Forbidden", "Not within the rights. Codes: `forbidden`, `quota-used-up`.", For::Bearers),
-    (404, "NotFound", "No such thing within reach. Codes: `unknown-license`, `unknown-seat`.", For::Acts),
+    (404, "NotFound", NOT_FOUND, For::Acts),
     (
         409,
         "Conflict",
-        "Not as things are. Codes: `order-differs`, `key-in-use`, `ambiguous-seat`, `no-free-seat`.",
+        "Not as things are. Codes: `order-differs`, `ambiguous-order`, `void`, `key-in-use`, `key-not-kept`, \
+         `vault-missing`, `customer-there`, \
+         `account-exists`, `ambiguous-seat`, `no-free-seat`, `answered-before`.",
         For::Acts,
     ),
     (410, "Gone", "That seat is over. Codes: `given-up`, `revoked`, `request-cancelled`.", For::Acts),
@@ -92,6 +98,10 @@ const SHARED: [(u16, &str, &str, For); 13] = [
         "Something else was asked under that `Idempotency-Key`. Codes: `key-reused`.",
         For::Acts,
     ),
+    (400, "BadRead", "An id, filter, cursor or limit in another form. Codes: `malformed`.", For::Reads),
+    (404, "NothingFound", NOT_FOUND, For::Reads),
+    (412, "Superseded", "It was changed meanwhile. Codes: `superseded`.", For::Based),
+    (428, "NotBased", "`If-Match` is missing.", For::Based),
     (408, "TooSlow", "The body took too long to come.", For::Bodies),
     (413, "TooLarge", "The body is too long. Codes: `too-large`.", For::Bodies),
     (415, "NotJson", "`Content-Type: application/json` is expected.", For::Bodies),
@@ -99,6 +109,10 @@ const SHARED: [(u16, &str, &str, For); 13] = [
     (500, "Failed", "The authority failed; nothing was changed. Codes: `server-failed`.", For::All),
     (503, BUSY, "Too much at a time. Codes: `server-busy`.", For::All),
 ];
+/// What is out of reach is answered the same as what is not there.
+const NOT_FOUND: &str = "No such thing within reach. Codes: `unknown-license`, `unknown-seat`, `unknown-product`, \
+                         `unknown-customer`, `unknown-order`, `no-such-key`, `unknown-account`, `unknown-credential`, \
+                         `unknown-webhook`.";
 const BUSY: &str = "Busy";
 const TOO_MANY: &str = "TooManyAttempts";
 
@@ -136,6 +150,24 @@ pub(super) struct ActRefusals;
 impl IntoResponses for ActRefusals {
     fn responses() -> Responses {
         shared(&[For::All, For::Bearers, For::Bodies, For::Acts])
+    }
+}
+
+/// What a call that only looks may be answered beside its own.
+pub(super) struct ReadRefusals;
+
+impl IntoResponses for ReadRefusals {
+    fn responses() -> Responses {
+        shared(&[For::Reads])
+    }
+}
+
+/// What a change of what somebody has seen may be answered beside its own.
+pub(super) struct BasedRefusals;
+
+impl IntoResponses for BasedRefusals {
+    fn responses() -> Responses {
+        shared(&[For::Based])
     }
 }
 

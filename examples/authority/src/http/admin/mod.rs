@@ -1,13 +1,23 @@
 //! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens.
 
+mod accounts;
 mod audit;
+mod credentials;
+mod customers;
+mod deactivate;
 mod description;
+mod etag;
+mod events;
 mod licenses;
 mod lists;
 mod me;
 mod once;
+mod orders;
+mod products;
+mod refusals;
 mod seats;
 mod sessions;
+mod webhooks;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -48,6 +58,10 @@ impl FromRequestParts<Arc<Server>> for Caller {
         let peer = Peer::from_request_parts(parts, server).await?;
         let secret = bearer::token(&parts.headers).ok_or(Failure::Unauthenticated)?;
         let occasion = server.service.authenticate(&secret, peer.0, SystemTime::now().into()).await?;
+        // PostgreSQL knows no texts with that letter.
+        if parts.uri.path_and_query().is_some_and(|address| address.as_str().contains("%00")) {
+            return Err(Problem::malformed("an address has no NUL"));
+        }
         Ok(Self { occasion, secret })
     }
 }
@@ -57,22 +71,63 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(sessions::sign_in))
         .routes(routes!(sessions::sign_out))
         .routes(routes!(me::me))
-        .routes(routes!(licenses::licenses, licenses::sell))
+        .routes(routes!(products::products))
+        .routes(routes!(products::product))
+        .routes(routes!(products::edit_product))
+        .routes(routes!(products::policies))
+        .routes(routes!(products::edit_policies))
+        .routes(routes!(customers::customers, customers::new_customer))
+        .routes(routes!(customers::customer))
+        .routes(routes!(customers::edit_customer))
+        .routes(routes!(licenses::licenses, licenses::sale::sell))
         .routes(routes!(licenses::license))
-        .routes(routes!(licenses::edit))
-        .routes(routes!(licenses::suspend))
-        .routes(routes!(licenses::resume))
-        .routes(routes!(licenses::rekey))
+        .routes(routes!(licenses::change::edit))
+        .routes(routes!(licenses::change::extend))
+        .routes(routes!(licenses::change::suspend))
+        .routes(routes!(licenses::change::resume))
+        .routes(routes!(licenses::change::void))
+        .routes(routes!(licenses::keys::keys, licenses::keys::add_key))
+        .routes(routes!(licenses::keys::revoke_key))
+        .routes(routes!(licenses::keys::show_key))
+        .routes(routes!(licenses::keys::rekey))
+        .routes(routes!(deactivate::deactivate))
+        .routes(routes!(licenses::counters::reset_counter))
+        .routes(routes!(orders::orders))
+        .routes(routes!(orders::order))
+        .routes(routes!(orders::extend_order))
+        .routes(routes!(orders::void_order))
         .routes(routes!(seats::seats))
         .routes(routes!(seats::release))
+        .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(seats::extend_trial))
+        .routes(routes!(refusals::refusals))
+        .routes(routes!(seats::renew))
+        .routes(routes!(accounts::accounts, accounts::new_account))
+        .routes(routes!(accounts::disable))
+        .routes(routes!(accounts::enable))
+        .routes(routes!(accounts::change_role))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(accounts::new_second_factor))
+        .routes(routes!(credentials::tokens, credentials::new_token))
+        .routes(routes!(credentials::revoke_token))
+        .routes(routes!(credentials::deployment_keys, credentials::new_deployment_key))
+        .routes(routes!(credentials::revoke_deployment_key))
         .routes(routes!(audit::audit))
+        .routes(routes!(events::events))
+        .routes(routes!(webhooks::webhooks, webhooks::new_webhook))
+        .routes(routes!(webhooks::remove_webhook))
+        .routes(routes!(webhooks::new_webhook_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }
 
 /// What is served on the listener for administration.
 pub(super) fn routes(server: Arc<Server>) -> Router {
-    let calls = calls().route_layer(middleware::from_fn_with_state(server.clone(), bound));
+    let calls = calls().route_layer(middleware::from_fn_with_state(server.admin_permits.clone(), bound));
     let (calls, _) = calls.split_for_parts();
     calls
         .fallback(async || Problem::http(StatusCode::NOT_FOUND))

@@ -11,9 +11,10 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
 };
+use nodelock::authority::{Reply, decision::Ruling};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 use utoipa::ToSchema;
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::{Actor, rights::Act},
-    failure::Result as Done,
+    failure::{Failure, Result as Done},
     service::Once,
 };
 
@@ -49,9 +50,9 @@ pub(super) struct Posted<T> {
 pub(super) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
-    once: Once,
+    once: Arc<Once>,
     /// Whether its answer goes into the transaction of what it changes.
-    goes_along: AtomicBool,
+    goes_along: Arc<AtomicBool>,
 }
 
 /// A body without members; it may be left out.
@@ -67,11 +68,11 @@ impl<T> FromRequest<Arc<Server>> for Posted<T> {
         let caller = Caller::from_request_parts(&mut parts, server).await?;
         let key = key(&parts.headers)?.to_owned();
         let bytes = body::read(body, body::TooLarge::Cut).await?;
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let address = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
         let version = parts.headers.get(header::IF_MATCH).map_or(&b""[..], |value| value.as_bytes());
-        let said = [method.as_bytes(), path.as_bytes(), version, &bytes[..]];
-        let once = Once::new(&caller.secret, &key, &said)?;
-        let goes_along = AtomicBool::new(false);
+        let said = [parts.method.as_str().as_bytes(), address.as_bytes(), version, &bytes[..]];
+        let once = Arc::new(Once::new(&caller.secret, &key, &said)?);
+        let goes_along = Arc::default();
         let is_there = !bytes.is_empty() || parts.headers.contains_key(header::CONTENT_TYPE);
         let call = Call { server: server.clone(), caller, once, goes_along };
         Ok(Self { call, body: is_there.then_some(bytes), headers: parts.headers, asked: PhantomData })
@@ -108,9 +109,25 @@ impl Call {
         Ok(())
     }
 
+    /// The same for what only a decision tells: `answer` is asked before that is stored.
+    pub(super) fn keep_along_of<A: Serialize>(
+        &self,
+        answer: impl Fn(&Ruling, &Reply) -> Option<A> + Send + 'static,
+    ) {
+        if let Actor::Bearer(bearer) = &self.caller.occasion.actor {
+            let (once, goes_along) = (self.once.clone(), self.goes_along.clone());
+            bearer.set_to_answer(Some(Box::new(move |ruling, reply| {
+                let Some(answer) = answer(ruling, reply) else { return Ok(None) };
+                goes_along.store(true, Ordering::Relaxed);
+                once.sealed(&json_text(&answer)).map(Some)
+            })));
+        }
+    }
+
     /// Whether the answer was kept with what the call changed.
     fn is_kept(&self) -> bool {
         let Actor::Bearer(bearer) = &self.caller.occasion.actor else { return false };
+        bearer.set_to_answer(None);
         let is_left = bearer.take_to_keep().is_some();
         self.goes_along.load(Ordering::Relaxed) && !is_left
     }
@@ -146,20 +163,37 @@ where
         match act(call.clone(), asked).await {
             Ok(answer) => {
                 let text = json_text(&answer);
-                if !call.is_kept()
-                    && let Err(failure) = service.keep_answer(&call.once, &text, occasion).await
-                {
-                    // It is done, and doing it again does no harm.
-                    warn!(event = "answer-not-kept", error = failure.message());
+                if call.is_kept() {
+                    return Ok(JsonText(text));
                 }
-                Ok(JsonText(text))
+                match service.keep_answer(&call.once, &text, occasion).await {
+                    Ok(()) => Ok(JsonText(text)),
+                    // The same call at the same time was faster, and has one answer.
+                    Err(Failure::AnsweredBefore) => {
+                        let before = service.answered_meanwhile(&call.once, occasion).await?;
+                        Ok(JsonText(before.unwrap_or(text)))
+                    }
+                    Err(failure) => {
+                        // It changed nothing, and doing it again does no harm.
+                        warn!(event = "answer-not-kept", error = failure.message());
+                        Ok(JsonText(text))
+                    }
+                }
             }
-            // The same call at the same time may have been faster.
-            Err(problem) => match service.answered(&call.once, occasion).await? {
-                Some(answer) => Ok(JsonText(answer)),
-                None => Err(problem),
-            },
+            // What that one did may stand in the way of this one.
+            Err(problem) => {
+                let stands_in_the_way =
+                    [StatusCode::CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::NOT_FOUND];
+                let before = match stands_in_the_way.contains(&problem.status()) {
+                    true => service.answered_meanwhile(&call.once, occasion).await?,
+                    false => service.answered(&call.once, occasion).await?,
+                };
+                before.map(JsonText).ok_or_else(|| problem.of_callers_values())
+            }
         }
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

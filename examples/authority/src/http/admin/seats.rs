@@ -1,7 +1,12 @@
-//! `/v1/admin/seats`: shown, released, returned.
+//! `/v1/admin/seats`: shown, released, returned, their trials extended.
+
+use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use nodelock::{PublicKey, Timestamp, authority::Seat, code::Handle};
+use nodelock::{
+    License, Timestamp,
+    authority::{Reply, Seat, decision::Ruling},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,12 +17,13 @@ use super::{
         problem::Problem,
     },
     Caller,
-    description::{ActRefusals, Refusals},
-    lists::{Cursor, OfLicense, Paged},
+    description::{ActRefusals, ReadRefusals, Refusals},
+    licenses::change::extension,
+    lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{SeatChoice, SeatRow, rights::Act},
+    domain::{SeatChoice, SeatRow, filter::List, rights::Act},
     service,
 };
 
@@ -43,6 +49,9 @@ pub(super) struct SeatBody {
     ends: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     label: String,
+    /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
+    /// too.
+    machine: BTreeMap<String, String>,
     application: String,
 }
 
@@ -59,6 +68,7 @@ impl From<&SeatRow> for SeatBody {
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
             label: row.label.clone(),
+            machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
         }
     }
@@ -67,46 +77,34 @@ impl From<&SeatRow> for SeatBody {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Seats {
     seats: Vec<SeatBody>,
-    /// For the next page, in `after`; none after the last.
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
     next: Option<String>,
 }
 
 /// Seats, oldest first
 ///
-/// Whose right is limited names a license within reach.
+/// Those within reach. With a term about a time or a beginning, in the order of that. Fields of a filter: `product`,
+/// `license`, `state`, `label`, `granted`, `last_contact`.
 #[utoipa::path(
     get,
     path = "/v1/admin/seats",
     operation_id = "seats",
-    params(Paged, OfLicense),
-    responses((status = 200, description = "A page.", body = Seats), Refusals),
+    params(Paged, Filtered),
+    responses((status = 200, description = "A page.", body = Seats), ReadRefusals, Refusals),
 )]
 pub(super) async fn seats(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
-    of: OfLicense,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Seats>, Problem> {
     server.service.may(&caller.occasion, Act::ShowSeats).await?;
-    let after = match paged.after()? {
-        Some(cursor) => {
-            let device: PublicKey = cursor.part(2)?;
-            Some((cursor.time(0)?, cursor.part::<Handle>(1)?, device))
-        }
-        None => None,
-    };
-    let (most, license) = (paged.limit()?, of.id()?);
-    let database = server.service.database();
-    let rows = service::seats_after(database, license, after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| {
-        let granted = row.granted.unix_seconds().to_string();
-        Cursor::text([granted, row.handle.to_string(), row.device_key.to_string()])
-    });
-    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next }))
+    let wanted = paged.of(filtered.read(List::Seats)?)?;
+    let (rows, place) = service::seats_after(server.service.database(), wanted, &caller.occasion).await?;
+    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next: next(place) }))
 }
 
-/// Which seat of a handle.
+/// Which seat of a handle, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Release {
@@ -116,9 +114,10 @@ pub(super) struct Release {
     device: Option<String>,
 }
 
+/// Which seat of a handle.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReturnHeld {
+pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
     device: Option<String>,
 }
@@ -134,6 +133,16 @@ pub(super) struct Freed {
 
 fn freed(seat: &Seat, revocation: Option<Message>) -> Freed {
     Freed { handle: seat.handle().to_string(), state: seat.state().name(), revocation }
+}
+
+/// The same of what is decided.
+fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
+    match ruling {
+        Ruling::Revoked(seat) | Ruling::Returned(seat) => {
+            Some(freed(seat, reply.revocation.as_ref().map(Message::from)))
+        }
+        _ => None,
+    }
 }
 
 fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
@@ -160,6 +169,7 @@ pub(super) async fn release(
     once(posted, Act::Release, |call, asked: Release| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        call.keep_along_of(freed_by);
         let (seat, revocation) = service.release(choice, &asked.reason, occasion).await?;
         Ok(freed(&seat, revocation.as_ref().map(Message::from)))
     })
@@ -172,17 +182,149 @@ pub(super) async fn release(
     path = "/v1/admin/seats/{handle}/return",
     operation_id = "return_held",
     params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
-    request_body = ReturnHeld,
+    request_body = WhichSeat,
     responses((status = 200, description = "Done, now or before.", body = Freed), ActRefusals),
 )]
 pub(super) async fn return_held(
     Path(handle): Path<String>,
-    posted: Posted<ReturnHeld>,
+    posted: Posted<WhichSeat>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::ReturnHeld, |call, asked: ReturnHeld| async move {
+    once(posted, Act::ReturnHeld, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(freed_by);
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
         Ok(freed(&seat, None))
+    })
+    .await
+}
+
+/// A license for a seat.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Issued {
+    handle: String,
+    revision: u32,
+    #[schema(format = "date-time")]
+    lease_until: Option<String>,
+    /// For its device.
+    license: Message,
+}
+
+impl From<&License> for Issued {
+    fn from(license: &License) -> Self {
+        Self {
+            handle: license.handle.to_string(),
+            revision: license.revision,
+            lease_until: license.lease_until.map(|end| end.to_string()),
+            license: license.into(),
+        }
+    }
+}
+
+/// The same of what is signed for a decision.
+fn issued_by(_: &Ruling, reply: &Reply) -> Option<Issued> {
+    reply.license.as_ref().map(Issued::from)
+}
+
+/// Take the release of a seat back
+///
+/// While its device has not heard of it, and a seat is free.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/unrelease",
+    operation_id = "unrelease",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn unrelease(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Release, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
+        Ok(Issued::from(&call.server.service.unrelease(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Issue a new license for an active seat
+///
+/// For a device that does not check in.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/renew",
+    operation_id = "renew",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn renew(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Renew, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
+        Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Which seat of a handle, and how far the end of its trial moves: one of `days` and `until`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LaterTrial {
+    /// The key of its device, should several have a seat of that handle.
+    device: Option<String>,
+    /// So many days later than its end, or than now if that is later.
+    #[schema(minimum = 1)]
+    days: Option<u32>,
+    /// The first second at which it is over.
+    #[schema(format = "date-time")]
+    until: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ExtendedTrial {
+    handle: String,
+    /// When the trial of its computer ends.
+    #[schema(format = "date-time")]
+    until: String,
+}
+
+/// Let the trial of a computer last longer
+///
+/// For whoever uses it there; its devices hear of that when they check in. An end that is no earlier already stays, so
+/// a late or repeated `until` does no harm.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/extend-trial",
+    operation_id = "extend_trial",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = LaterTrial,
+    responses((status = 200, description = "Done, now or before.", body = ExtendedTrial), ActRefusals),
+)]
+pub(super) async fn extend_trial(
+    Path(handle): Path<String>,
+    posted: Posted<LaterTrial>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Extend, |call, asked: LaterTrial| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        let extension = extension(asked.days, asked.until.as_deref())?;
+        let extended = |seat: &Seat, until: Timestamp| ExtendedTrial {
+            handle: seat.handle().to_string(),
+            until: until.to_string(),
+        };
+        let hand_over = |until| {
+            call.keep_along_of(move |ruling, _| match ruling {
+                Ruling::Extended(seat) => Some(extended(seat, until)),
+                _ => None,
+            });
+        };
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (seat, until) = service.extend_trial(choice, extension, hand_over, occasion).await?;
+        Ok(extended(&seat, until))
     })
     .await
 }

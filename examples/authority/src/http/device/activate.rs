@@ -32,7 +32,7 @@ pub(super) struct Granted {
 /// requests.
 ///
 /// A machine that is installed unattended may bring a deployment key in place of a license key, in the header
-/// `Authorization: Bearer`.
+/// `Authorization: Bearer`. With neither, a request gets a trial where its product gives some.
 #[utoipa::path(
     post,
     path = "/v1/activations",

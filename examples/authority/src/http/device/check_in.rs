@@ -75,10 +75,14 @@ pub(super) async fn check_in(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{body::Body, extract::Request, http::header};
     use nodelock::Reason;
     use serde_json::json;
 
     use super::super::super::fixture::Authority;
+    use crate::domain::rights::Role;
 
     const PATH: &str = "/v1/checkins";
 
@@ -102,6 +106,39 @@ mod tests {
         authority.call("/v1/deactivations", json!({ "proof": proof })).await.json();
         let revoked = authority.call(PATH, check_in).await.json();
         assert!(revoked["revocation"].is_string() && revoked["license"].is_null(), "{revoked}");
+    }
+
+    #[tokio::test]
+    async fn a_computer_that_was_renamed_is_shown_by_its_new_name() {
+        let authority = Authority::new().await;
+        let key = authority.sell(1, None).await;
+        let name = Arc::new(Mutex::new("the old name"));
+        let described = name.clone();
+        let describe = move || vec![("computer".to_owned(), described.lock().unwrap().to_string())];
+        let device = authority.client("device").describe_machine_as(describe).build().unwrap();
+        let request = device.begin(&key).unwrap().to_base64url();
+        let granted = authority.call("/v1/activations", json!({ "request": request })).await.json();
+        device.accept(granted["license"].as_str().unwrap().as_bytes()).unwrap();
+        let token = authority.signed_in(Role::Owner).await;
+        let shown = async || {
+            let list =
+                Request::get("/v1/admin/seats").header(header::AUTHORIZATION, format!("Bearer {token}"));
+            let listed = authority.administer(list.body(Body::empty()).unwrap()).await.json();
+            let seat = &listed["seats"][0];
+            assert_eq!(seat["label"], seat["machine"]["computer"], "{listed}");
+            let field = "Content-Disposition: form-data; name=\"license_key\"";
+            let form = format!("--x\r\n{field}\r\n\r\n{key}\r\n--x--\r\n");
+            let page = authority.post("/seats", "multipart/form-data; boundary=x", form).await.body;
+            let label = seat["label"].as_str().unwrap().to_owned();
+            assert!(page.contains(&label), "{label}: {page}");
+            label
+        };
+        assert_eq!(shown().await, "the old name");
+        *name.lock().unwrap() = "the new name";
+        let check_in = device.check_in_offline().unwrap().to_base64url();
+        let renewed = authority.call(PATH, json!({ "request": check_in })).await.json();
+        device.accept(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(shown().await, "the new name");
     }
 
     #[tokio::test]

@@ -22,6 +22,10 @@ pub(super) struct Foreseen {
     /// Deactivations the license has left; null is without limit.
     #[schema(required, minimum = 0, format = "uint32")]
     deactivations_left: Option<u32>,
+    /// Activations the license has left for whoever wants the seat afterwards; null is without limit. Where none is
+    /// left, a seat that is given up is of use to nobody until the vendor grants more.
+    #[schema(required, minimum = 0, format = "uint32")]
+    activations_left: Option<u32>,
 }
 
 /// Ask before giving a seat up
@@ -57,18 +61,27 @@ pub(super) async fn preflight(
 ) -> Result<JsonAnswer<Foreseen>, Problem> {
     finish(async move {
         let foreseen = server.service.preflight(asked.request.0.into_bytes(), &peer.occasion()).await?;
-        let service::Foreseen { allowed, deactivations_left } = foreseen;
-        Ok(JsonAnswer(Foreseen { allowed, deactivations_left }))
+        let service::Foreseen { allowed, deactivations_left, activations_left } = foreseen;
+        Ok(JsonAnswer(Foreseen { allowed, deactivations_left, activations_left }))
     })
     .await
 }
 
 #[cfg(test)]
 mod tests {
-    use nodelock::Reason;
+    use std::time::SystemTime;
+
+    use nodelock::{
+        Reason,
+        authority::{Found, LicenseKeyName, Query},
+    };
     use serde_json::json;
 
-    use super::super::super::fixture::Authority;
+    use super::{super::super::fixture::Authority, *};
+    use crate::{
+        domain::{Actor, Occasion},
+        store,
+    };
 
     const PATH: &str = "/v1/deactivations/preflight";
 
@@ -76,15 +89,34 @@ mod tests {
     async fn a_device_hears_whether_its_seat_would_return() {
         let authority = Authority::new().await;
         for (deactivations, foreseen) in [
-            (None, json!({ "allowed": true, "deactivations_left": null })),
-            (Some(2), json!({ "allowed": true, "deactivations_left": 2 })),
-            (Some(0), json!({ "allowed": false, "deactivations_left": 0 })),
+            (None, json!({ "allowed": true, "deactivations_left": null, "activations_left": null })),
+            (Some(2), json!({ "allowed": true, "deactivations_left": 2, "activations_left": null })),
+            (Some(0), json!({ "allowed": false, "deactivations_left": 0, "activations_left": null })),
         ] {
             let name = format!("device with {deactivations:?}");
             authority.activated(&name, &authority.sell(1, deactivations).await).await;
             let ask = authority.sent(&name, |client| drop(client.deactivate(Reason::Moved)));
             assert_eq!(authority.call(PATH, ask).await.json(), foreseen);
         }
+    }
+
+    #[tokio::test]
+    async fn a_device_hears_that_no_activation_is_left() {
+        let authority = Authority::new().await;
+        let key = authority.sell(1, None).await;
+        authority.activated("device", &key).await;
+        let server = authority.server();
+        let database = server.service.database();
+        let query = Query::LicenseOfKey(LicenseKeyName::new(&key).unwrap().hash());
+        let found = store::find(&mut database.read().await.unwrap(), &query).await.unwrap();
+        let Found::License(Some(license)) = found else { panic!("no license has that key") };
+        let said = serde_json::from_value(json!({ "activations": 1 })).unwrap();
+        let operator = Occasion { time: SystemTime::now().into(), actor: Actor::Vendor("test".into()) };
+        let how = service::Changing::default();
+        service::edit(database, license.terms.id, &said, how, |_| Ok(()), &operator).await.unwrap();
+        let ask = authority.sent("device", |client| drop(client.deactivate(Reason::Moved)));
+        let foreseen = authority.call(PATH, ask).await.json();
+        assert_eq!((&foreseen["allowed"], &foreseen["activations_left"]), (&json!(true), &json!(0)));
     }
 
     #[tokio::test]

@@ -4,16 +4,17 @@ use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
 
 use super::{
     super::{
-        AccountChange, Buyer, Changing, NewCredential, change_account, edit,
+        AccountChange, Buyer, Changing, Extension, Keys, NewCredential, audit, change_account, edit,
         fixture::{Authority, PRODUCT, address, now, vendor},
-        licenses, new_account, new_credential, new_second_factor, offers, permit, revoke, seats, sell,
-        set_suspended,
+        licenses, new_account, new_credential, new_second_factor, offers, permit, product_within_reach,
+        revoke, seats, sell, set_suspended,
     },
     *,
 };
 use crate::{
     domain::{
-        Said,
+        Account, AuditRow, CredentialKind, ProductId, Said,
+        filter::{Filter, List},
         rights::{Role, Scope},
     },
     service::secrets::code_at,
@@ -23,13 +24,14 @@ const PASSWORD: &str = "correct horse battery";
 
 async fn account(authority: &Authority, name: &str, role: Role) -> Vec<String> {
     let password = Zeroizing::new(PASSWORD.to_owned());
-    let database = authority.service.database();
-    new_account(database, name, role, password, &vendor()).await.unwrap().recovery
+    let (database, vault) = (authority.service.database(), authority.service.vault());
+    new_account(database, vault, (name, role, password), |_| Ok(()), &vendor()).await.unwrap().recovery
 }
 
 async fn secret_of(authority: &Authority, name: &str) -> String {
     let mut tx = authority.service.database().read().await.unwrap();
-    store::account(&mut tx, name).await.unwrap().unwrap().totp
+    let sealed = store::account(&mut tx, name).await.unwrap().unwrap().totp;
+    authority.service.vault().unwrap().unseal_second_factor(name, &sealed).unwrap().to_string()
 }
 
 async fn try_to_sign_in(
@@ -54,10 +56,11 @@ async fn token(authority: &Authority, scopes: &[Scope], product: Option<&str>) -
     let new = NewCredential::Token {
         name: "shop".into(),
         scopes: scopes.to_vec(),
-        product: product.map(str::to_owned),
+        product: product.map(ProductId::of_name),
         expires: None,
     };
-    let (id, text) = new_credential(authority.service.database(), new, &vendor()).await.unwrap();
+    let (id, text) =
+        new_credential(authority.service.database(), new, |_, _| Ok(()), &vendor()).await.unwrap();
     (id, authority.service.authenticate(&text, address(2), now()).await.unwrap())
 }
 
@@ -67,6 +70,18 @@ fn plus(time: Timestamp, seconds: u64) -> Timestamp {
 
 async fn refusals(authority: &Authority) -> usize {
     authority.actions().await.iter().filter(|action| *action == "refused").count()
+}
+
+/// What the audit says of refusals.
+async fn refused_as(authority: &Authority) -> Vec<String> {
+    let mut details = Vec::new();
+    let note = |line: Result<AuditRow>| {
+        let line = line?;
+        details.extend((line.action == "refused").then_some(line.detail));
+        Ok(())
+    };
+    audit(authority.service.database(), 1000, &vendor(), note).await.unwrap();
+    details
 }
 
 /// A license, sold by whoever acts.
@@ -182,8 +197,35 @@ async fn a_session_ends_when_idle_when_it_is_old_and_when_its_account_changes() 
     service.sign_out(&token, &occasion).await.unwrap();
     assert!(!is_valid(&token, plus(at, 60)).await);
     let token = sign_in(plus(at, 120)).await;
-    new_second_factor(database, "jane", &vendor()).await.unwrap();
+    new_second_factor(database, service.vault(), "jane", |_| Ok(()), &vendor()).await.unwrap();
     assert!(!is_valid(&token, plus(at, 120)).await);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_of_no_use_without_the_vault_or_in_another_account() {
+    let authority = Authority::new().await;
+    let recovery = account(&authority, "jane", Role::Owner).await;
+    account(&authority, "john", Role::Owner).await;
+    let (database, at) = (authority.service.database(), now());
+    let password = || Zeroizing::new(PASSWORD.to_owned());
+    let refused = new_account(database, None, ("joe", Role::Owner, password()), |_| Ok(()), &vendor()).await;
+    assert_eq!(refused.err().unwrap().name(), "no-vault");
+    // A copy of the ledger has no key that opens it; a code of an empty secret is none either.
+    let elsewhere = authority.restarted(true).await;
+    for code in [code_at(&secret_of(&authority, "jane").await, at), code_at("", at)] {
+        let refused = elsewhere.sign_in("jane", password(), Zeroizing::new(code), address(1), at).await;
+        assert_eq!(refused.err().unwrap().name(), "sign-in-refused");
+    }
+    let recovered = Zeroizing::new(recovery[0].clone());
+    elsewhere.sign_in("jane", password(), recovered, address(1), at).await.unwrap();
+    // Whoever may write to the ledger puts their own second factor into another account.
+    let mut tx = database.write().await.unwrap();
+    let of_john = store::account_to_change(&mut tx, "john").await.unwrap().unwrap().totp;
+    let jane = store::account_to_change(&mut tx, "jane").await.unwrap().unwrap();
+    store::set_account(&mut tx, &Account { totp: of_john, ..jane }).await.unwrap();
+    tx.commit().await.unwrap();
+    let code = code_at(&secret_of(&authority, "john").await, at);
+    assert!(try_to_sign_in(&authority, "jane", PASSWORD, &code, at).await.is_err());
 }
 
 #[tokio::test]
@@ -196,15 +238,15 @@ async fn a_token_is_nobodys_once_it_is_revoked_or_over_and_guesses_are_counted_a
         product: None,
         expires: Some(plus(now(), 1000)),
     };
-    let (id, text) = new_credential(database, new, &vendor()).await.unwrap();
+    let (id, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
     assert!(text.starts_with("nlt_"));
     let is_valid = async |at| service.authenticate(&text, address(1), at).await.is_ok();
     assert!(is_valid(now()).await);
     assert!(!is_valid(plus(now(), 1000)).await);
-    assert!(revoke(database, &id, &vendor()).await.unwrap());
-    assert!(!revoke(database, &id, &vendor()).await.unwrap());
+    assert!(revoke(database, (CredentialKind::Token, &id), &vendor()).await.unwrap());
+    assert!(!revoke(database, (CredentialKind::Token, &id), &vendor()).await.unwrap());
     assert!(!is_valid(now()).await);
-    let gone = revoke(database, "nobodys", &vendor()).await;
+    let gone = revoke(database, (CredentialKind::Token, "nobodys"), &vendor()).await;
     assert!(matches!(gone, Err(Failure::UnknownCredential(_))));
 
     let (_, valid) = token(&authority, &[Scope::LicensesRead], None).await;
@@ -228,7 +270,7 @@ async fn when_a_token_was_used_last_is_noted_once_a_minute_at_most() {
         product: None,
         expires: None,
     };
-    let (_, text) = new_credential(database, new(), &vendor()).await.unwrap();
+    let (_, text) = new_credential(database, new(), |_, _| Ok(()), &vendor()).await.unwrap();
     let start = now();
     let mut noted = Vec::new();
     for seconds in [0, 30, 59, 60, 61] {
@@ -252,22 +294,20 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     set_suspended(database, by_jane, true, &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
-    edit(database, by_jane, &said, how, &jane).await.unwrap();
-    seats(database, Some(by_jane), &jane, |_| Ok(())).await.unwrap();
+    edit(database, by_jane, &said, how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
         let refused = set_suspended(database, of_others, true, &jane).await.unwrap_err();
         // As if it were not there.
         assert_eq!(refused.name(), "unknown-license");
-        let refused = seats(database, Some(of_others), &jane, |_| Ok(())).await.unwrap_err();
-        assert_eq!(refused.name(), "unknown-license");
+        let of_license = Filter::all(List::Seats).and("license", &of_others.to_string());
+        seats(database, of_license, &jane, |_| panic!("it has a seat of another seller's")).await.unwrap();
     }
-    let all = seats(database, None, &jane, |_| Ok(())).await.unwrap_err();
-    assert_eq!(all.name(), "forbidden");
-    assert_eq!(refusals(&authority).await, before + 7);
+    // Each act once: the others are counted.
+    assert_eq!(refusals(&authority).await, before + 1);
     let mut listed = Vec::new();
     let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.license.terms.id));
-    licenses(database, None, &jane, note).await.unwrap();
+    licenses(database, Filter::all(List::Licenses), &jane, note).await.unwrap();
     assert_eq!(listed, [by_jane]);
 }
 
@@ -282,12 +322,68 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let bearer = Bearer::new(
         Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
         address(1),
+        Arc::default(),
     );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
     let refused = set_suspended(database, license, false, &theirs).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
+    let authority = Authority::new().await;
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let database = authority.service.database();
+    let (_, reads) = token(&authority, &[Scope::LicensesRead], None).await;
+    for _ in 0..50 {
+        assert_eq!(set_suspended(database, license, true, &reads).await.unwrap_err().name(), "forbidden");
+        assert_eq!(sold_by(&authority, &reads).await.unwrap_err().name(), "forbidden");
+    }
+    let first = [format!("suspend of license {license}"), format!("sell of product {PRODUCT}")];
+    assert_eq!(refused_as(&authority).await, first);
+    // Their hour is not over.
+    authority.service.note_refusals(false).await.unwrap();
+    assert_eq!(refusals(&authority).await, 2);
+    authority.service.note_refusals(true).await.unwrap();
+    let mut more = refused_as(&authority).await.split_off(2);
+    more.sort();
+    assert_eq!(more, ["sell, 49 times more", "suspend, 49 times more"]);
+    // A quota is used up only within the act.
+    account(&authority, "jane", Role::Support).await;
+    let jane = signed_in(&authority, "jane").await;
+    let edit: Said = serde_json::from_value(serde_json::json!({ "expires_days": 1 })).unwrap();
+    super::super::edit(database, license, &edit, Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    let extend = async || {
+        super::super::extend(database, license, Extension::Days(1), Changing::default(), |_| Ok(()), &jane)
+            .await
+    };
+    for _ in 0..20 {
+        extend().await.unwrap();
+    }
+    for _ in 0..2 {
+        assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { .. })));
+    }
+    assert_eq!(refused_as(&authority).await.split_off(4), ["extend: quota-used-up"]);
+}
+
+#[tokio::test]
+async fn whoever_deals_with_one_product_names_none_and_hears_of_no_other() {
+    let authority = Authority::new().await;
+    let (database, keys) = (authority.service.database(), authority.path("keys"));
+    let new = ("Viewer", None);
+    super::super::new_product(database, &keys, new, &Said::default(), Keys::New, &vendor()).await.unwrap();
+    let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some("Viewer")).await;
+    let within = async |named: Option<&str>, by: &Occasion| {
+        let named = named.map(ProductId::of_name);
+        product_within_reach(database, named.as_ref(), Act::Sell, by).await.map(|product| product.name)
+    };
+    assert_eq!(within(None, &ours).await.unwrap(), "Viewer");
+    assert_eq!(within(Some("Viewer"), &ours).await.unwrap(), "Viewer");
+    assert!(matches!(within(Some(PRODUCT), &ours).await, Err(Failure::UnknownProduct(_))));
+    assert!(matches!(within(None, &vendor()).await, Err(Failure::Usage(_))));
+    assert_eq!(within(Some(PRODUCT), &vendor()).await.unwrap(), PRODUCT);
 }
 
 #[tokio::test]
@@ -324,7 +420,7 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     let (service, database) = (&authority.service, authority.service.database());
     let license = sold_by(&authority, &vendor()).await.unwrap();
     let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires: None };
-    let (_, text) = new_credential(database, new, &vendor()).await.unwrap();
+    let (_, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
     assert!(text.starts_with("nld_"));
     let machine = service.authenticate(&text, address(1), now()).await.unwrap();
     let activate = async |request: Vec<u8>| {
@@ -341,7 +437,10 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     // Asked once more, the answer is the same, and counts once.
     assert_eq!(activate(first).await.unwrap().handle, license_of_first.handle);
     activate(second).await.unwrap();
-    assert_eq!(activate(request()).await.unwrap_err().name(), "deployment-key-used-up");
+    for _ in 0..3 {
+        assert_eq!(activate(request()).await.unwrap_err().name(), "deployment-key-used-up");
+    }
+    assert_eq!(refused_as(&authority).await, ["activate: deployment-key-used-up"]);
     assert_eq!(authority.seats().await.len(), 2);
     // Another license is out of its reach, and so is everything else.
     let other = sold_by(&authority, &vendor()).await.unwrap();
@@ -353,11 +452,16 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 15] = [
+const UNASKED: [(&str, &str); 24] = [
     ("may", "it asks for whatever act it is told"),
+    ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
     ("policies", "what every sale is on that does not say otherwise"),
+    ("edit", "`edited` asks"),
+    ("edit_and_give", "`edited` asks"),
+    ("retention", "how long what is personal is kept, which is no secret"),
+    ("is_prune_due", "when the authority last deleted what was too old"),
     ("terms_of_sale", "nothing is sold yet"),
     ("load", "the authority's own keys"),
     ("count_by_state", "for the operator's metrics"),
@@ -366,7 +470,11 @@ const UNASKED: [(&str, &str); 15] = [
     ("authenticate", "it is what finds out who asks"),
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
+    ("note_refusals", "whoever was refused asked"),
+    ("vault", "the authority's own keys"),
     ("stop_alone", "the authority's own notes"),
+    ("seal", "the authority's own notes"),
+    ("seal_audit", "the authority's own notes"),
     ("set_up", "it asks once there is a ledger to ask for"),
     ("restore", "it asks once the copy is open"),
 ];

@@ -10,7 +10,7 @@ use nodelock::{
     authority::{SeatName, SeatState, SeatTrail, TrailLine, decision::EventKind},
 };
 
-use super::{Findings, Known, row::Row};
+use super::{Findings, Known, OrderName, row::Row};
 use crate::{
     domain::{Finding, check_name},
     failure::Result,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 29] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 41] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -27,13 +27,20 @@ const ACTIONS: [(&str, bool); 29] = [
     ("policies-edited", false),
     ("customer-created", false),
     ("customer-edited", false),
+    ("customer-erased", false),
+    ("retention-edited", false),
+    ("pruned", false),
     ("order-voided", false),
     ("certified", false),
     ("restored", false),
     ("license-created", true),
     ("license-edited", true),
     ("license-extended", true),
+    ("license-expiring", true),
+    ("license-used-up", true),
     ("license-voided", true),
+    ("license-given", true),
+    ("license-deactivated", true),
     ("license-key-added", true),
     ("license-key-revoked", true),
     ("license-key-shown", true),
@@ -47,6 +54,11 @@ const ACTIONS: [(&str, bool); 29] = [
     ("token-revoked", false),
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
+    ("chain-differs", false),
+    ("webhook-added", false),
+    ("webhook-removed", false),
+    ("webhook-secret-changed", false),
+    ("webhook-replayed", false),
     ("refused", false),
 ];
 /// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
@@ -73,17 +85,65 @@ pub(super) struct Audit {
     pub(super) customers: HashMap<String, Timestamp>,
     /// How often each was changed.
     pub(super) customers_edited: HashMap<String, i64>,
+    /// When each was erased that was.
+    pub(super) customers_erased: HashMap<String, Timestamp>,
+    /// The customer that a license was given to last, once it was.
+    pub(super) given: HashMap<LicenseId, String>,
+    /// For how long what is personal is kept, once that was changed.
+    pub(super) retention: Option<String>,
+    /// When each webhook was added, by its id.
+    pub(super) webhooks: HashMap<String, Timestamp>,
+    /// When each was removed.
+    pub(super) webhooks_removed: HashMap<String, Timestamp>,
     /// The orders whose licenses were ended for good.
-    pub(super) void_orders: HashSet<String>,
+    pub(super) void_orders: HashSet<OrderName>,
     /// What holds for all products, once that was changed.
     pub(super) policies: Option<String>,
-    /// When each license was sold, and in which words.
-    pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
-    /// The account of the reseller who sold a license, of those that one sold.
-    pub(super) sold_by: HashMap<LicenseId, String>,
+    /// When each license was sold, and how.
+    pub(super) created: HashMap<LicenseId, (Timestamp, Sold)>,
+    /// By their names.
+    pub(super) accounts: HashMap<String, NotedAccount>,
+    /// By their ids.
+    pub(super) credentials: HashMap<String, NotedCredential>,
     pub(super) trails: HashMap<SeatName, Trail>,
     /// Licenses that lines are about, each with one of its lines.
     named: HashMap<LicenseId, String>,
+}
+
+/// What a line says of a sale, beside the seats.
+#[derive(Default)]
+pub(super) struct Sold {
+    pub(super) customer: Option<String>,
+    /// The account of the reseller that sold it.
+    pub(super) reseller: Option<String>,
+    pub(super) order: Option<String>,
+}
+
+impl Sold {
+    /// Reads what `sell` and `void_order` write: the order last, because its id may be anything.
+    fn read(detail: &str) -> Self {
+        let (head, order) = match detail.split_once(", order ") {
+            Some((head, order)) => (head, Some(order.to_owned())),
+            None => (detail, None),
+        };
+        let after = |name: &str| head.split(", ").find_map(|part| part.strip_prefix(name)).map(str::to_owned);
+        Self { customer: after("customer "), reseller: after("reseller "), order }
+    }
+}
+
+/// What it says of an account.
+pub(super) struct NotedAccount {
+    pub(super) created: Timestamp,
+    /// By its name.
+    pub(super) role: String,
+    pub(super) disabled: Option<Timestamp>,
+}
+
+/// What it says of a token or a deployment key.
+pub(super) struct NotedCredential {
+    pub(super) created: Timestamp,
+    pub(super) detail: String,
+    pub(super) revoked: Option<Timestamp>,
 }
 
 /// What it says of one seat.
@@ -134,8 +194,10 @@ impl Audit {
             let is_near = noted.unix_seconds().abs_diff(at.unix_seconds()) <= LAG;
             row.expect("at", is_near, "it is not when the line was written");
         }
-        let actor = row.text("actor");
         look_at_actor(row, "actor");
+        if let Some(Some(peer)) = row.text_or_null("peer") {
+            row.expect("peer", peer.parse::<IpAddr>().is_ok(), "it is no address");
+        }
         let license = match row.text_or_null("license_id") {
             Some(Some(text)) => {
                 let license = text.parse::<LicenseId>().ok();
@@ -194,8 +256,54 @@ impl Audit {
                         let id = detail.split(':').next().unwrap_or_default();
                         *self.customers_edited.entry(id.to_owned()).or_default() += 1;
                     }
-                    ("order-voided", _) => drop(self.void_orders.insert(detail)),
+                    ("customer-erased", _) => {
+                        *self.customers_edited.entry(detail.clone()).or_default() += 1;
+                        let is_first = self.customers_erased.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a customer is erased once");
+                    }
+                    ("retention-edited", _) => self.retention = Some(detail),
+                    ("license-given", Some(license)) => drop(self.given.insert(license, detail)),
+                    ("order-voided", _) => {
+                        let Sold { reseller, order, .. } = Sold::read(&detail);
+                        let product = detail.split(", ").next().unwrap_or_default().to_owned();
+                        let name = (order.unwrap_or_default(), product, reseller.unwrap_or_default());
+                        self.void_orders.insert(name);
+                    }
+                    ("webhook-added", _) => {
+                        let id = detail.split(':').next().unwrap_or_default();
+                        let is_first = self.webhooks.insert(id.to_owned(), at).is_none();
+                        row.expect("detail", is_first, "a webhook is added once");
+                    }
+                    ("webhook-removed", _) => {
+                        let is_first = self.webhooks_removed.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a webhook is removed once");
+                    }
                     ("policies-edited", _) => self.policies = Some(detail),
+                    ("account-created", _) => {
+                        let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
+                        let noted = NotedAccount { created: at, role: role.to_owned(), disabled: None };
+                        self.accounts.insert(name.to_owned(), noted);
+                    }
+                    ("account-changed", _) => {
+                        let (name, what) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        if let Some(account) = self.accounts.get_mut(name) {
+                            match (what, what.rsplit_once(" -> ")) {
+                                ("disabled", _) => account.disabled = Some(at),
+                                ("enabled", _) => account.disabled = None,
+                                (_, Some((_, role))) => role.clone_into(&mut account.role),
+                                _ => {}
+                            }
+                        }
+                    }
+                    ("token-created" | "deployment-key-created", _) => {
+                        let id = detail.split(' ').next().unwrap_or_default().to_owned();
+                        self.credentials.insert(id, NotedCredential { created: at, detail, revoked: None });
+                    }
+                    ("token-revoked" | "deployment-key-revoked", _) => {
+                        if let Some(credential) = self.credentials.get_mut(&detail) {
+                            credential.revoked = Some(at);
+                        }
+                    }
                     (
                         "license-edited" | "license-extended" | "license-suspended" | "license-resumed",
                         Some(license),
@@ -206,11 +314,7 @@ impl Audit {
                         row.expect("license_id", is_first, "a license is ended once");
                     }
                     ("license-created", Some(license)) => {
-                        let account = actor.as_deref().and_then(|actor| actor.strip_prefix("account:"));
-                        if let Some((name, _)) = account.and_then(|rest| rest.split_once('@')) {
-                            self.sold_by.insert(license, name.to_owned());
-                        }
-                        let is_first = self.created.insert(license, (at, detail)).is_none();
+                        let is_first = self.created.insert(license, (at, Sold::read(&detail))).is_none();
                         row.expect("license_id", is_first, "a license is sold once");
                     }
                     _ => {}
@@ -232,7 +336,7 @@ impl Audit {
                 is_about_no_seat(row);
                 row.expect("license_id", license.is_some(), "the line is about no license");
                 if let Some(license) = license {
-                    self.created.entry(license).or_insert((at, detail));
+                    self.created.entry(license).or_insert((at, Sold::default()));
                 }
             }
             None if is_event => self.look_at_seat(row, &action, license, at, &detail),
@@ -265,16 +369,14 @@ impl Audit {
 
 pub(super) fn look_at_actor(row: &mut Row<'_>, column: &str) {
     if let Some(actor) = row.text(column) {
-        let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
         let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
-        let is_bearer = ["account:", "token:", "deployment-key:"].iter().any(|kind| {
-            let bearer = actor.strip_prefix(kind).and_then(|rest| rest.split_once('@'));
-            bearer.is_some_and(|(name, at)| check_name(name).is_ok() && at.parse::<IpAddr>().is_ok())
-        });
+        let is_bearer = ["account:", "token:", "deployment-key:"]
+            .iter()
+            .any(|kind| actor.strip_prefix(kind).is_some_and(|name| check_name(name).is_ok()));
         row.expect(
             column,
-            is_peer || is_user || is_bearer,
-            "it is neither a user, nor a bearer, nor an address",
+            actor == "http" || is_user || is_bearer,
+            "it is neither a user, nor a bearer, nor a peer",
         );
     }
 }

@@ -1,18 +1,18 @@
 //! Licenses, and the orders that they were sold under.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nodelock::{
     LicenseId, Timestamp,
     authority::{Allowance, Allowances, KeyHash, LicenseKeyName, LicenseTerms},
 };
 
-use super::{Findings, Known, License, audit::look_at_actor, row::Row};
+use super::{Findings, Known, License, OrderName, audit::look_at_actor, row::Row};
 use crate::{
     domain::{Finding, Said},
     failure::Result,
     keys::Vault,
-    store::{NO_KEY, Tx, raw},
+    store::{self, NO_KEY, Tx, raw},
 };
 
 pub(super) async fn look(
@@ -43,7 +43,7 @@ pub(super) async fn look(
             });
         }
     }
-    let mut orders: HashMap<String, Order> = HashMap::new();
+    let mut orders: HashMap<OrderName, Order> = HashMap::new();
     raw::walk(tx, raw::SALE, |raw| {
         let mut row = Row::new(raw, raw::SALE, findings);
         let id = row.text("order_id");
@@ -51,24 +51,41 @@ pub(super) async fn look(
         if let Some(said) = row.record::<Said>("said") {
             row.expect("said", said.check().is_ok(), "no license can be made of it");
         }
-        let product = row.text("product_id");
         let customer = customer_of(&mut row, known);
-        row.text("reseller");
-        if let (Some(id), Some(state)) = (&id, row.text("state")) {
-            let noted = if known.audit.void_orders.contains(id) { "void" } else { "sold" };
+        let (product, seller, reseller) = (row.text("product_id"), row.text("seller"), row.text("reseller"));
+        if let (Some(seller), Some(reseller)) = (&seller, reseller) {
+            row.expect("reseller", seller.is_empty() || reseller == *seller, "another one sold it");
+        }
+        let (state, sold) = (row.text("state"), row.time("sold"));
+        let (Some(id), Some(product), Some(seller)) = (id, product, seller) else { return };
+        let name = (id, product, seller);
+        if let Some(state) = state {
+            let noted = if known.audit.void_orders.contains(&name) { "void" } else { "sold" };
             row.expect("state", state == noted, "it is not what was noted");
         }
-        let sold = row.time("sold");
-        if let Some(id) = id {
-            orders.insert(id, Order { sold, product, customer, noted: None, licenses: 0 });
-        }
+        orders.insert(name, Order { sold, customer, noted: None, licenses: 0 });
     })
     .await?;
+    let mut ordered = HashSet::new();
     raw::walk(tx, raw::SALE_LICENSE, |raw| {
-        look_at_sold(&mut Row::new(raw, raw::SALE_LICENSE, findings), known, &mut orders);
+        let mut row = Row::new(raw, raw::SALE_LICENSE, findings);
+        look_at_sold(&mut row, known, &mut orders);
+        ordered.extend(row.license);
     })
     .await?;
-    for (id, order) in orders {
+    for (id, (_, sold)) in &known.audit.created {
+        if let Some(order) = sold.order.as_ref().filter(|_| !ordered.contains(id)) {
+            findings.add(Finding {
+                table: "sale_license".to_owned(),
+                column: Some("license_id".to_owned()),
+                license: Some(*id),
+                seat: None,
+                row: None,
+                detail: format!("it was noted as sold under order {order}"),
+            });
+        }
+    }
+    for ((id, ..), order) in orders {
         if order.licenses == 0 {
             findings.add_of("sale_license", Some("order_id"), format!("order {id} has no licenses"));
         }
@@ -104,7 +121,6 @@ pub(super) fn look_back(known: &Known, findings: &mut Findings) {
 /// An order, and what its licenses say of it.
 struct Order {
     sold: Option<Timestamp>,
-    product: Option<String>,
     customer: Option<String>,
     /// When the audit has the last of them as sold.
     noted: Option<Timestamp>,
@@ -158,7 +174,20 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
             row.expect("voided", voided == noted, "it is not when the license was noted as ended");
         }
     }
+    let (licensee, state) = (row.text("licensee"), row.text("state"));
+    let expires = row.number("expires");
+    if let Some(terms) = &terms {
+        let is_void = !row.is_null("voided");
+        row.expect("licensee", licensee.is_none_or(|of| of == terms.licensee), "its terms say another one");
+        let expected = store::end_of(terms);
+        row.expect("expires", expires.is_none_or(|end| end == expected), "its terms have another end");
+        let expected = store::state_of(terms, is_void);
+        row.expect("state", state.is_none_or(|state| state == expected), "its terms are in another state");
+    }
     let customer = customer_of(row, known);
+    let sold = id.and_then(|id| known.audit.created.get(&id)).and_then(|(_, sold)| sold.customer.as_ref());
+    let noted = id.and_then(|id| known.audit.given.get(&id)).or(sold);
+    row.expect("customer_id", customer.as_ref() == noted, "it was noted as of another customer, or of none");
     if let Some(id) = id {
         // One that the ledger had lost has no key until it is given one.
         let has_key = key.1.as_deref() == Some(NO_KEY);
@@ -188,8 +217,18 @@ fn look_at_customer(row: &mut Row<'_>, known: &Known) {
         let edited = known.audit.customers_edited.get(id).copied().unwrap_or(0);
         row.expect("revision", revision == edited + 1, "it was noted as changed more or less often");
     }
-    for column in ["name", "email", "external_id", "notes"] {
-        row.text(column);
+    let texts = ["name", "email", "external_id", "notes"].map(|column| (column, row.text(column)));
+    let erased = id.as_ref().and_then(|id| known.audit.customers_erased.get(id)).copied();
+    match row.is_null("erased") {
+        true => row.expect("erased", erased.is_none(), "the customer was noted as erased"),
+        false => {
+            let at = row.time("erased");
+            row.expect("erased", at == erased, "it is not when the customer was noted as erased");
+        }
+    }
+    for (column, text) in texts {
+        let is_there = erased.is_none() || text.is_none_or(|text| text.is_empty());
+        row.expect(column, is_there, "the customer was erased");
     }
 }
 
@@ -228,7 +267,8 @@ fn look_at_key(row: &mut Row<'_>, vault: Option<&Vault>, known: &mut Known) {
     let Some(license) = row.license.and_then(|id| known.licenses.get_mut(&id)) else {
         return row.wrong("license_id", "there is no such license");
     };
-    row.expect("created", created >= license.created, "the license was sold later");
+    let is_not_before = row.is_not_before(created, license.created);
+    row.expect("created", is_not_before, "the license was sold later");
     let (Some(hash), Some(hint)) = (hash, hint) else { return };
     row.expect("hint", matches!(hint.chars().count(), 1 | 5), "it is no end of a key");
     let Ok(bytes) = <[u8; 32]>::try_from(hash.as_slice()) else {
@@ -241,31 +281,41 @@ fn look_at_key(row: &mut Row<'_>, vault: Option<&Vault>, known: &mut Known) {
     if row.is_null("sealed") {
         return;
     }
-    let (Some(sealed), Some(vault), Some(id)) = (row.bytes("sealed"), vault, row.license) else { return };
+    let (Some(sealed), Some(id)) = (row.bytes("sealed"), row.license) else { return };
+    let Some(vault) = vault.filter(|vault| vault.has_sealed(&sealed)) else {
+        known.keys_not_compared += 1;
+        return;
+    };
     let key = vault.unseal(id, KeyHash(bytes), &sealed).and_then(|text| LicenseKeyName::new(&text));
     let is_it = key.is_some_and(|key| key.hash().0 == bytes && key.hint() == hint);
     row.expect("sealed", is_it, "it is not the key of that hash and end");
 }
 
-fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, Order>) {
-    let (id, position, license) =
-        (row.text("order_id"), row.number("position"), row.parsed::<LicenseId>("license_id"));
+fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<OrderName, Order>) {
+    let (id, product, seller) = (row.text("order_id"), row.text("product_id"), row.text("seller"));
+    let (position, license) = (row.number("position"), row.parsed::<LicenseId>("license_id"));
     row.name.clone_from(&id);
     row.license = license;
-    let Some(id) = id else { return };
-    let Some(order) = orders.get_mut(&id) else {
+    let (Some(id), Some(product), Some(seller)) = (id, product, seller) else { return };
+    let name = (id, product, seller);
+    let Some(order) = orders.get_mut(&name) else {
         return row.wrong("order_id", "there is no such order");
     };
+    let (id, product, seller) = name;
     row.expect("position", position == Some(order.licenses), "the licenses of an order are numbered from 0");
     order.licenses += 1;
     let Some(license) = license else { return };
     let sold = known.licenses.get(&license);
-    let product = sold.and_then(|license| license.product.as_ref());
-    row.expect("license_id", product == order.product.as_ref(), "the order is for another product");
+    let sold_of = sold.and_then(|license| license.product.as_ref());
+    row.expect("license_id", sold_of == Some(&product), "the order is for another product");
     let customer = sold.and_then(|license| license.customer.as_ref());
-    row.expect("license_id", customer == order.customer.as_ref(), "the order is of another customer");
+    // It may have been given to another one since.
+    let is_of_order = customer == order.customer.as_ref() || known.audit.given.contains_key(&license);
+    row.expect("license_id", is_of_order, "the order is of another customer");
     let noted = known.audit.created.get(&license);
-    let is_noted = noted.is_some_and(|(_, detail)| detail.ends_with(&format!(", order {id}")));
+    let is_noted = noted.is_some_and(|(_, sold)| {
+        sold.order.as_ref() == Some(&id) && sold.reseller.as_deref().unwrap_or_default() == seller
+    });
     row.expect("license_id", is_noted, "the license was not noted as sold under that order");
     order.noted = noted.map(|(at, _)| *at);
 }

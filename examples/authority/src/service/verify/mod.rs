@@ -6,6 +6,8 @@
 
 mod accounts;
 mod audit;
+mod chain;
+mod events;
 mod history;
 mod licenses;
 mod others;
@@ -21,21 +23,22 @@ use std::{
 };
 
 use nodelock::{
-    LicenseId, Timestamp,
+    LicenseId, PublicKey, Roots, Timestamp,
     authority::{LicenseTerms, SeatName, SeatState},
 };
 
+pub(super) use self::audit::ACTIONS;
 pub(crate) use self::unseen::UNSEEN;
-use self::{audit::Audit, row::Row};
+use self::{audit::Audit, chain::Chain, row::Row};
 use super::{
     Database,
     permit::{On, permit},
 };
 use crate::{
-    domain::{Finding, Occasion, Said, rights::Act},
+    domain::{Digest, Finding, Occasion, Retention, Said, rights::Act},
     failure::Result,
     keys::Vault,
-    store::{Tx, raw},
+    store::{self, Tx, raw},
 };
 
 /// How many findings are kept to be shown.
@@ -53,6 +56,8 @@ pub(crate) struct Verified {
     pub(crate) records: u64,
     /// Whether the keys were here, so that the ledger could be compared with them.
     pub(crate) keys_are_here: bool,
+    /// How many license keys are kept in a vault that is not here, so that they could not be compared.
+    pub(crate) keys_not_compared: u64,
 }
 
 /// What was found so far.
@@ -87,12 +92,16 @@ impl Findings {
 struct Known {
     /// The ids of the products, by their names.
     products: HashMap<String, String>,
+    /// Their roots.
+    roots: Vec<PublicKey>,
     audit: Audit,
     licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
     seats: HashMap<SeatName, u32>,
     /// The cancelled ones, with the dates of their requests.
     cancelled: HashMap<SeatName, Timestamp>,
+    /// How many keys are kept in a vault that is not here.
+    keys_not_compared: u64,
     /// The hardware of the seats that are taken, and of which license they are.
     tags: HashSet<(SeatName, LicenseId, i64)>,
     /// Of each trial its product, when it was granted, and its hardware.
@@ -101,6 +110,9 @@ struct Known {
     by_state: [i64; SeatState::ALL.len()],
     evidence: i64,
 }
+
+/// What names an order: its id, its product, and the account of a reseller or nothing.
+type OrderName = (String, String, String);
 
 /// What a license says that its seats add up to, and what they do.
 #[derive(Default)]
@@ -142,15 +154,60 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     history::look(&mut tx, &mut findings).await?;
     look_at_vendor(&mut tx, &known, &mut findings).await?;
     let keys_are_here = products::look(&mut tx, directory, &mut known, &mut findings).await?;
+    chain::look(&mut tx, &Roots::new(known.roots.iter().copied()), &mut findings).await?;
     let vault = Vault::open(directory)?;
     licenses::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
-    accounts::look(&mut tx, &mut known, &mut findings).await?;
+    accounts::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
+    events::look(&mut tx, vault.as_ref(), &known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
-    Ok(Verified { findings: list, found, records, keys_are_here })
+    let keys_not_compared = known.keys_not_compared;
+    Ok(Verified { findings: list, found, records, keys_are_here, keys_not_compared })
+}
+
+/// A digest of the chain that somebody kept, or a device holds.
+pub(crate) struct Kept {
+    /// Who has it, in words.
+    pub(crate) by: String,
+    pub(crate) digest: Digest,
+}
+
+/// What a verification of the audit came to.
+pub(crate) struct VerifiedAudit {
+    pub(crate) chain: Chain,
+    /// The first of what was found.
+    pub(crate) findings: Vec<Finding>,
+    /// How much was found in all.
+    pub(crate) found: u64,
+}
+
+/// Looks at the chain of the audit alone, and whether it still has what others hold of it. Everything is of one moment,
+/// so others may write meanwhile.
+///
+/// Fails when the database cannot be read, or its products cannot. What it finds is no failure.
+pub(crate) async fn verify_audit(
+    database: &Database,
+    kept: &[Kept],
+    occasion: &Occasion,
+) -> Result<VerifiedAudit> {
+    let occasion = &permit(database, occasion, Act::Verify, On::Whole).await?;
+    let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
+    let mut tx = database.read().await?;
+    let roots = Roots::new(store::products(&mut tx).await?.iter().map(|product| product.root));
+    let chain = chain::look(&mut tx, &roots, &mut findings).await?;
+    for Kept { by, digest } in kept {
+        if store::seal_of_digest(&mut tx, digest).await?.is_none() {
+            let detail = format!(
+                "{by} was given a digest of the chain that no seal has: seals were removed or made anew"
+            );
+            findings.add_of("audit_seal", Some("digest"), detail);
+        }
+    }
+    let Findings { list, found, .. } = findings;
+    Ok(VerifiedAudit { chain, findings: list, found })
 }
 
 /// What holds for all products.
@@ -168,6 +225,13 @@ async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> 
             let is_noted = noted.map_or(policies.is_empty(), |noted| policies.is(noted));
             row.expect("policies", is_noted, "they are not what was noted last");
         }
+        if let Some(retention) = row.record::<Retention>("retention") {
+            let noted = known.audit.retention.as_ref();
+            let noted = noted.map_or(Some(Retention::default()), |noted| serde_json::from_str(noted).ok());
+            row.expect("retention", noted == Some(retention), "it is not what was noted last");
+        }
+        row.time_or_null("pruned");
+        row.text("forgotten");
     })
     .await?;
     if rows != 1 {

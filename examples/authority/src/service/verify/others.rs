@@ -6,13 +6,13 @@ use std::{
 };
 
 use nodelock::{
-    LicenseId,
+    LicenseId, Timestamp,
     authority::{Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS},
 };
 
-use super::{Findings, Known, row::Row};
+use super::{Findings, Known, audit::look_at_actor, row::Row};
 use crate::{
-    domain::Finding,
+    domain::{AskedFor, DeviceDescription, Finding},
     failure::Result,
     store::{Tx, raw},
 };
@@ -71,8 +71,38 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         }
     })
     .await?;
+    raw::walk(tx, raw::REFUSAL, |raw| look_at_refusal(&mut Row::new(raw, raw::REFUSAL, findings), known))
+        .await?;
     look_at_trials(tx, known, findings).await?;
     look_at_tags(tx, known, findings).await
+}
+
+/// What was refused: no rule reads it, and no other record says it.
+fn look_at_refusal(row: &mut Row<'_>, known: &Known) {
+    row.seat_name();
+    if let Some(Some(text)) = row.text_or_null("license_id") {
+        let license = text.parse::<LicenseId>().ok();
+        let is_known = license.is_some_and(|license| known.licenses.contains_key(&license));
+        row.expect("license_id", is_known, "there is no such license");
+        row.license = license;
+    }
+    for column in ["kind", "reason", "key_hint"] {
+        row.text(column);
+    }
+    if let Some(asked) = row.text("asked") {
+        let is_known = AskedFor::ALL.iter().any(|one| one.name() == asked);
+        row.expect("asked", is_known, "nothing of that name is asked for");
+    }
+    look_at_actor(row, "actor");
+    look_at_peer(row);
+    row.record::<DeviceDescription>("machine");
+    let number = row.number("number");
+    row.expect("number", number.is_none_or(|number| number > 0), "it never happened");
+    let (first, last, day) = (row.time("first_at"), row.time("last_at"), row.number("day"));
+    let (Some(first), Some(last), Some(day)) = (first, last, day) else { return };
+    let day_of = |time: Timestamp| i64::try_from(time.unix_seconds() / (24 * 60 * 60)).ok();
+    row.expect("day", day_of(first) == Some(day), "it was another day");
+    row.expect("last_at", first <= last && day_of(last) == Some(day), "it was on another day");
 }
 
 /// What trials are found by, also of hardware that they have no more.

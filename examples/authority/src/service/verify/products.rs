@@ -80,6 +80,7 @@ pub(super) async fn look(
     }
     let mut are_here = !roots.is_empty();
     for (root, id, is_first) in roots {
+        known.roots.push(root);
         let loaded = match is_first {
             true => keys::load(directory, root, keys::Source::Environment),
             false => keys::load(&directory.join(id.as_str()), root, keys::Source::Files),

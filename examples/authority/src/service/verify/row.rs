@@ -5,7 +5,7 @@ use std::str::FromStr;
 use nodelock::{LicenseId, PublicKey, Timestamp, authority::SeatName, code::Handle};
 use serde::de::DeserializeOwned;
 
-use super::Findings;
+use super::{Findings, TOLERANCE};
 use crate::{
     domain::Finding,
     store::raw::{RawRow, Table},
@@ -75,6 +75,16 @@ impl<'a> Row<'a> {
         self.raw.get::<String>(column).map_err(|detail| self.wrong(column, detail)).ok()
     }
 
+    /// The same of a number.
+    pub(super) fn number_or_null(&mut self, column: &str) -> Option<Option<i64>> {
+        self.raw.get::<i64>(column).map_err(|detail| self.wrong(column, detail)).ok()
+    }
+
+    /// The same of bytes.
+    pub(super) fn bytes_or_null(&mut self, column: &str) -> Option<Option<Vec<u8>>> {
+        self.raw.get::<Vec<u8>>(column).map_err(|detail| self.wrong(column, detail)).ok()
+    }
+
     /// Whether a column is NULL.
     pub(super) fn is_null(&self, column: &str) -> bool {
         // Whatever has another type is there.
@@ -138,6 +148,11 @@ impl<'a> Row<'a> {
         if !matches!(self.raw.get::<i64>(column), Ok(None)) {
             self.time(column);
         }
+    }
+
+    /// Whether a time is not before that of another row, as far as the clocks of two servers may differ.
+    pub(super) fn is_not_before(&self, later: Option<Timestamp>, earlier: Option<Timestamp>) -> bool {
+        later.zip(earlier).is_none_or(|(later, earlier)| earlier.since(later) <= TOLERANCE)
     }
 
     pub(super) fn is_past(&self, time: Timestamp) -> bool {

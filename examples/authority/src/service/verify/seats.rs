@@ -44,7 +44,8 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
             "its license is another product's",
         );
     }
-    row.record::<DeviceDescription>("machine");
+    let device = row.record::<DeviceDescription>("machine");
+    let described = row.number("described");
     let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
     let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));
     let numbers =
@@ -88,6 +89,12 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         known.trials.insert(name, (product, granted, tags));
     }
     row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
+    // A seat that says nothing of its computer is over, and nothing of it is left but what a trial is known by.
+    let says_nothing = device.is_none_or(|device| device == DeviceDescription::default())
+        && seat.is_over(Timestamp::MAX)
+        && seat == seat.without_computer(Timestamp::MAX);
+    let is_flag = described.is_none_or(|described| described == 1 || (described == 0 && says_nothing));
+    row.expect("described", is_flag, "its record says something of its computer");
     let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];
     for ((column, time), truth) in times.into_iter().zip(truths) {
         row.expect(column, time.is_none_or(|time| time == truth), OTHER);

@@ -81,7 +81,7 @@ impl Desk for Server {
 
     fn release(&mut self, seat: Handle) {
         let reason = "the computer is said to be dead";
-        self.authority.vendor(&["release", &seat.to_string(), "--reason", reason]);
+        self.authority.vendor(&["release", &seat.to_string(), "--reason", reason, "--yes"]);
     }
 
     fn return_held(&mut self, seat: Handle) {

@@ -23,7 +23,13 @@ impl World<'_> {
     pub(super) fn release(&mut self, at: usize) -> bool {
         let Some(handle) = self.seat_of(at, State::Active) else { return false };
         self.promise.released(handle);
-        self.authority.vendor(&["release", &name(handle), "--reason", "the computer is said to be dead"]);
+        self.authority.vendor(&[
+            "release",
+            &name(handle),
+            "--reason",
+            "the computer is said to be dead",
+            "--yes",
+        ]);
         true
     }
 

@@ -1,18 +1,23 @@
-//! Terms as they can be typed: some of them, each by an option of its own.
+//! Terms as people and programs give them: some of them, each under a name of its own. One record for all fronts: the
+//! options of a command, and the members of a call.
 
-use std::str::FromStr;
+use std::{collections::BTreeMap, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use nodelock::{
     Feature, LicenseId, Timestamp,
     authority::{LicenseTerms, SeatListing},
 };
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::{domain::Said, failure::Result};
+use super::Said;
+use crate::failure::{Failure, Result};
 
 /// What is told of a license's seats.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Listed {
     /// Nothing but when the next one lapses
     None,
@@ -32,69 +37,114 @@ impl From<Listed> for SeatListing {
     }
 }
 
-#[derive(Args)]
+/// Terms of a license. What is left out is not said.
+#[derive(Default, Args, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SaidTerms {
     /// How many machines may hold a seat at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[schema(minimum = 1, nullable = false)]
     seats: Option<u32>,
     #[arg(long, value_name = "NAME")]
+    #[schema(nullable = false)]
     edition: Option<String>,
     /// What it entitles to, with a limit and an end if it has them; may be given several times. These are all
     #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
+    #[schema(value_type = Vec<FeatureBody>, required = false)]
     features: Option<Vec<FeatureArgument>>,
     /// The first day or second at which it is no longer valid
     #[arg(long, value_name = "DATE|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = "date-time")]
     expires: Option<End>,
     /// How many days it is valid, from its sale on
     #[arg(long, value_name = "N|none", conflicts_with = "expires")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     expires_days: Option<Limit>,
     /// How many days a machine may use it, from its first activation of any trial of the product on
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     trial_days: Option<Limit>,
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     lease_days: Option<Limit>,
     /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
     /// back
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     margin_days: Option<Limit>,
     /// How often within 365 days a machine that is installed again may take its own seat when none is free; `none` is
     /// 5, or 1 without a lease
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     reinstalls: Option<Limit>,
     /// How many seats a customer may replace within 365 days when none is free; `none` is 1, or 0 without a lease
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     replace: Option<Limit>,
     /// What a refusal for want of a seat tells of the seats to whoever has the license key
     #[arg(long, value_name = "WHAT")]
+    #[schema(nullable = false)]
     seat_list: Option<Listed>,
     /// A machine that is installed again takes its own seat also when another one is free
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[schema(nullable = false)]
     one_seat_per_machine: Option<bool>,
     /// Versions released later are not covered
     #[arg(long, value_name = "DATE|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = "date-time")]
     updates_until: Option<End>,
     /// How many deactivations return a seat to the pool: 0 unless the product says otherwise
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     deactivations: Option<Limit>,
     /// How many activations there may be; what takes the place of a seat of its own computer is none
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     activations: Option<Limit>,
     /// How many days a period of both allowances has, each with the whole of them again; `none` is one for the whole
     /// life
     #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
     period_days: Option<Limit>,
     /// Whatever else the application is told; may be given several times. These are all
     #[arg(long, value_name = "NAME=VALUE")]
+    #[serde(default, deserialize_with = "pairs")]
+    #[schema(value_type = BTreeMap<String, String>, required = false)]
     metadata: Option<Vec<Pair>>,
     /// Any other of the terms, by its name in their record, as JSON; may be given several times
     #[arg(long, value_name = "NAME=JSON")]
+    #[serde(skip)]
     set: Vec<Set>,
 }
 
+/// Tells a member that is null from one that is not there.
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(of).map(Some)
+}
+
+fn pairs<'de, D: Deserializer<'de>>(of: D) -> Result<Option<Vec<Pair>>, D::Error> {
+    let pairs = BTreeMap::<String, String>::deserialize(of)?;
+    Ok(Some(pairs.into_iter().map(|(name, value)| Pair(name, value)).collect()))
+}
+
 impl SaidTerms {
-    /// What was typed.
+    /// What is said. Fails with [`Failure::Usage`] for two ends.
     pub(crate) fn said(&self) -> Result<Said> {
+        if self.expires.is_some() && self.expires_days.is_some() {
+            return Err(Failure::Usage("a license ends on a date, or so many days after its sale".into()));
+        }
         let mut terms = LicenseTerms::new(LicenseId::NONE, "", 1, Timestamp::MIN);
         let mut names = Vec::new();
         macro_rules! say {
@@ -134,9 +184,9 @@ impl SaidTerms {
     }
 }
 
-/// A number, or `none` for no limit.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(pub(crate) Option<u32>);
+/// A number, or none for no limit: `none` where it is typed, null in JSON.
+#[derive(Clone, Copy, Deserialize)]
+pub(crate) struct Limit(Option<u32>);
 
 impl FromStr for Limit {
     type Err = &'static str;
@@ -149,9 +199,18 @@ impl FromStr for Limit {
     }
 }
 
-/// A date, or `none` for no end.
-#[derive(Clone, Copy)]
-pub(crate) struct End(pub(crate) Option<Timestamp>);
+/// A date, or none for no end: `none` where it is typed, null in JSON.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "Option<String>")]
+pub(crate) struct End(Option<Timestamp>);
+
+impl TryFrom<Option<String>> for End {
+    type Error = nodelock::Error;
+
+    fn try_from(text: Option<String>) -> Result<Self, Self::Error> {
+        text.as_deref().map(str::parse).transpose().map(Self)
+    }
+}
 
 impl FromStr for End {
     type Err = &'static str;
@@ -164,8 +223,41 @@ impl FromStr for End {
     }
 }
 
-#[derive(Clone)]
-pub(crate) struct FeatureArgument(pub(crate) Feature);
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "FeatureBody")]
+pub(crate) struct FeatureArgument(Feature);
+
+/// What a license entitles to.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Feature)]
+pub(crate) struct FeatureBody {
+    name: String,
+    /// None is without limit.
+    #[serde(default)]
+    limit: Option<u64>,
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    expires: Option<String>,
+}
+
+impl From<&Feature> for FeatureBody {
+    fn from(feature: &Feature) -> Self {
+        let expires = feature.expires.map(|end| end.to_string());
+        Self { name: feature.name.clone(), limit: feature.limit, expires }
+    }
+}
+
+impl TryFrom<FeatureBody> for FeatureArgument {
+    type Error = nodelock::Error;
+
+    fn try_from(body: FeatureBody) -> Result<Self, Self::Error> {
+        let mut feature = Feature::new(body.name);
+        feature.limit = body.limit;
+        feature.expires = body.expires.as_deref().map(str::parse).transpose()?;
+        Ok(Self(feature))
+    }
+}
 
 impl FromStr for FeatureArgument {
     type Err = &'static str;
@@ -189,7 +281,7 @@ impl FromStr for FeatureArgument {
 }
 
 #[derive(Clone)]
-pub(crate) struct Pair(pub(crate) String, pub(crate) String);
+pub(crate) struct Pair(String, String);
 
 impl FromStr for Pair {
     type Err = &'static str;

@@ -1,0 +1,256 @@
+//! `/v1/admin/accounts`: the people who may sign in.
+
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::{
+    super::{Shared, device::JsonAnswer, problem::Problem},
+    Caller,
+    description::{ActRefusals, Refusals},
+    licenses::text,
+    once::{Call, JsonText, Nothing, Posted, once},
+};
+use crate::{
+    domain::{
+        Account, check_name,
+        rights::{Act, Role},
+    },
+    service::{self, AccountChange, SecondFactor},
+};
+
+/// A person of the vendor's.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(super) struct AccountBody {
+    name: String,
+    #[schema(examples("support"))]
+    role: &'static str,
+    #[schema(format = "date-time")]
+    created: String,
+    /// Since when it lets nobody in.
+    #[schema(format = "date-time")]
+    disabled: Option<String>,
+    recovery_codes_left: usize,
+}
+
+impl From<&Account> for AccountBody {
+    fn from(account: &Account) -> Self {
+        Self {
+            name: account.name.clone(),
+            role: account.role.name(),
+            created: account.created.to_string(),
+            disabled: text(account.disabled),
+            recovery_codes_left: account.recovery.len(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Accounts {
+    accounts: Vec<AccountBody>,
+}
+
+/// The accounts, by name
+#[utoipa::path(
+    get,
+    path = "/v1/admin/accounts",
+    operation_id = "accounts",
+    responses((status = 200, description = "All of them.", body = Accounts), Refusals),
+)]
+pub(super) async fn accounts(State(server): Shared, caller: Caller) -> Result<JsonAnswer<Accounts>, Problem> {
+    server.service.may(&caller.occasion, Act::Accounts).await?;
+    let accounts = service::accounts(server.service.database(), &caller.occasion).await?;
+    Ok(JsonAnswer(Accounts { accounts: accounts.iter().map(AccountBody::from).collect() }))
+}
+
+fn role(text: &str) -> Result<Role, Problem> {
+    text.parse().map_err(|_| Problem::malformed("`role` is owner, vendor, support, auditor or reseller"))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAccount {
+    /// Lower-case letters, digits, dots, dashes and underscores. It stands in the audit and never changes.
+    #[schema(max_length = 40)]
+    name: String,
+    /// `owner`, `vendor`, `support`, `auditor` or `reseller`.
+    role: String,
+    #[schema(min_length = 12)]
+    password: String,
+}
+
+/// What a person needs to sign in beside the password.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SecondFactor)]
+pub(super) struct Factor {
+    account: String,
+    /// As it is typed into an authenticator. It is shown to this call, however often that is made, for a week.
+    secret: String,
+    /// The same as a link.
+    link: String,
+    /// Each is good once in place of a code.
+    recovery_codes: Vec<String>,
+}
+
+impl Factor {
+    fn of(account: &str, factor: &SecondFactor) -> Self {
+        let SecondFactor { secret, link, recovery } = factor.clone();
+        Self { account: account.to_owned(), secret, link, recovery_codes: recovery }
+    }
+}
+
+/// Make an account
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts",
+    operation_id = "new_account",
+    params(("Idempotency-Key" = String, Header)),
+    request_body = NewAccount,
+    responses((status = 200, description = "Done, now or before.", body = Factor), ActRefusals),
+)]
+pub(super) async fn new_account(posted: Posted<NewAccount>) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, new: NewAccount| async move {
+        let (name, role) = (account_name(&new.name)?, role(&new.role)?);
+        let password = Zeroizing::new(new.password);
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (database, vault) = (service.database(), service.vault());
+        let hand_over = |factor: &SecondFactor| call.keep_along(&Factor::of(&name, factor));
+        let new = (name.as_str(), role, password);
+        let factor = service::new_account(database, vault, new, hand_over, occasion).await?;
+        Ok(Factor::of(&name, &factor))
+    })
+    .await
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChangedAccount {
+    account: String,
+    changed: bool,
+}
+
+fn account_name(text: &str) -> Result<String, Problem> {
+    check_name(text).map_err(Problem::malformed)
+}
+
+async fn changed(call: &Call, name: String, change: AccountChange) -> Result<ChangedAccount, Problem> {
+    let name = account_name(&name)?;
+    let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+    call.keep_along(&ChangedAccount { account: name.clone(), changed: true })?;
+    let changed = service::change_account(database, &name, change, occasion).await?;
+    Ok(ChangedAccount { account: name, changed })
+}
+
+/// Let somebody in no more
+///
+/// What they did stays under their name.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/disable",
+    operation_id = "disable_account",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = ChangedAccount), ActRefusals),
+)]
+pub(super) async fn disable(Path(name): Path<String>, posted: Posted<Nothing>) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, _: Nothing| async move {
+        changed(&call, name, AccountChange::Disabled(true)).await
+    })
+    .await
+}
+
+/// Let somebody in again
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/enable",
+    operation_id = "enable_account",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = ChangedAccount), ActRefusals),
+)]
+pub(super) async fn enable(Path(name): Path<String>, posted: Posted<Nothing>) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, _: Nothing| async move {
+        changed(&call, name, AccountChange::Disabled(false)).await
+    })
+    .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRole {
+    /// `owner`, `vendor`, `support`, `auditor` or `reseller`.
+    role: String,
+}
+
+/// Change somebody's role
+///
+/// They are signed out.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/role",
+    operation_id = "change_role",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = NewRole,
+    responses((status = 200, description = "Done, now or before.", body = ChangedAccount), ActRefusals),
+)]
+pub(super) async fn change_role(
+    Path(name): Path<String>,
+    posted: Posted<NewRole>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, new: NewRole| async move {
+        changed(&call, name, AccountChange::Role(role(&new.role)?)).await
+    })
+    .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPassword {
+    #[schema(min_length = 12)]
+    password: String,
+}
+
+/// Change somebody's password
+///
+/// They are signed out.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/password",
+    operation_id = "change_password",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = NewPassword,
+    responses((status = 200, description = "Done, now or before.", body = ChangedAccount), ActRefusals),
+)]
+pub(super) async fn change_password(
+    Path(name): Path<String>,
+    posted: Posted<NewPassword>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, new: NewPassword| async move {
+        changed(&call, name, AccountChange::Password(Zeroizing::new(new.password))).await
+    })
+    .await
+}
+
+/// Give somebody a new second factor and new recovery codes
+///
+/// The old ones are void, and they are signed out.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/totp",
+    operation_id = "new_second_factor",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = Factor), ActRefusals),
+)]
+pub(super) async fn new_second_factor(
+    Path(name): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, _: Nothing| async move {
+        let name = account_name(&name)?;
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (database, vault) = (service.database(), service.vault());
+        let hand_over = |factor: &SecondFactor| call.keep_along(&Factor::of(&name, factor));
+        let factor = service::new_second_factor(database, vault, &name, hand_over, occasion).await?;
+        Ok(Factor::of(&name, &factor))
+    })
+    .await
+}

@@ -1,0 +1,196 @@
+//! `/v1/admin/customers`: to whom licenses are sold.
+
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::{IntoResponse as _, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    super::{Shared, device::JsonAnswer, problem::Problem},
+    Caller,
+    description::{ActRefusals, BasedRefusals, ReadRefusals, Refusals},
+    etag,
+    lists::{Filtered, Paged, next},
+    once::{JsonText, Posted, once},
+};
+use crate::{
+    domain::{Customer, CustomerDetails, CustomerId, filter::List, rights::Act},
+    service,
+};
+
+/// To whom licenses are sold.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Customer)]
+pub(super) struct CustomerBody {
+    id: String,
+    name: String,
+    email: String,
+    /// What the vendor's own system calls the customer; empty if it has no name for it.
+    external_id: String,
+    /// For the vendor alone.
+    notes: String,
+    #[schema(format = "date-time")]
+    created: String,
+    /// How often it was changed, from 1 on. It is the customer's `ETag`, too.
+    revision: u32,
+}
+
+impl From<&Customer> for CustomerBody {
+    fn from(customer: &Customer) -> Self {
+        let CustomerDetails { name, email, external_id, notes } = customer.details.clone();
+        let (created, revision) = (customer.created.to_string(), customer.revision);
+        Self { id: customer.id.to_string(), name, email, external_id, notes, created, revision }
+    }
+}
+
+pub(super) fn customer_id(text: &str) -> Result<CustomerId, Problem> {
+    text.parse().map_err(|_| Problem::malformed("there is no id of a customer where one is expected"))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Customers {
+    customers: Vec<CustomerBody>,
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
+    next: Option<String>,
+}
+
+/// Customers, oldest first
+///
+/// They are of all products, so no limited right reaches them. With a term about a time or a beginning, in the order of
+/// that. Fields of a filter: `name`, `email`, `external_id`, `created`.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/customers",
+    operation_id = "customers",
+    params(Paged, Filtered),
+    responses((status = 200, description = "A page.", body = Customers), ReadRefusals, Refusals),
+)]
+pub(super) async fn customers(
+    State(server): Shared,
+    caller: Caller,
+    paged: Paged,
+    filtered: Filtered,
+) -> Result<JsonAnswer<Customers>, Problem> {
+    server.service.may(&caller.occasion, Act::ShowLicenses).await?;
+    let wanted = paged.of(filtered.read(List::Customers)?)?;
+    let (rows, place) = service::customers_after(server.service.database(), wanted, &caller.occasion).await?;
+    let customers = rows.iter().map(CustomerBody::from).collect();
+    Ok(JsonAnswer(Customers { customers, next: next(place) }))
+}
+
+/// One customer
+#[utoipa::path(
+    get,
+    path = "/v1/admin/customers/{id}",
+    operation_id = "customer",
+    params(("id" = String, Path)),
+    responses(
+        (
+            status = 200,
+            description = "It.",
+            body = CustomerBody,
+            headers(("ETag" = String, description = "For `If-Match` of a change.")),
+        ),
+        ReadRefusals,
+        Refusals,
+    ),
+)]
+pub(super) async fn customer(
+    State(server): Shared,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    server.service.may(&caller.occasion, Act::ShowLicenses).await?;
+    let customer = service::customer(server.service.database(), customer_id(&id)?, &caller.occasion).await?;
+    Ok((etag::header(customer.revision), JsonAnswer(CustomerBody::from(&customer))).into_response())
+}
+
+/// What is noted of a customer. What is left out stays as it is, or empty.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Noted {
+    #[schema(max_length = 1024, nullable = false)]
+    name: Option<String>,
+    #[schema(max_length = 320, nullable = false)]
+    email: Option<String>,
+    /// What the vendor's own system calls the customer.
+    #[schema(max_length = 200, nullable = false)]
+    external_id: Option<String>,
+    /// For the vendor alone: they are never signed into a license.
+    #[schema(max_length = 65_536, nullable = false)]
+    notes: Option<String>,
+}
+
+impl Noted {
+    fn change(&self, details: &mut CustomerDetails) {
+        let set = |text: &mut String, noted: &Option<String>| {
+            if let Some(noted) = noted {
+                text.clone_from(noted);
+            }
+        };
+        set(&mut details.name, &self.name);
+        set(&mut details.email, &self.email);
+        set(&mut details.external_id, &self.external_id);
+        set(&mut details.notes, &self.notes);
+    }
+}
+
+/// Enter a customer
+///
+/// Who has a name.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/customers",
+    operation_id = "new_customer",
+    params(("Idempotency-Key" = String, Header)),
+    request_body = Noted,
+    responses((status = 200, description = "Done, now or before.", body = CustomerBody), ActRefusals),
+)]
+pub(super) async fn new_customer(posted: Posted<Noted>) -> Result<JsonText, Problem> {
+    once(posted, Act::Sell, |call, noted: Noted| async move {
+        let mut details = CustomerDetails::default();
+        noted.change(&mut details);
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let hand_over = |customer: &Customer| call.keep_along(&CustomerBody::from(customer));
+        let customer = service::new_customer(database, details, hand_over, occasion).await?;
+        Ok(CustomerBody::from(&customer))
+    })
+    .await
+}
+
+/// Change what is noted of a customer
+#[utoipa::path(
+    post,
+    path = "/v1/admin/customers/{id}/edit",
+    operation_id = "edit_customer",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = String, Header, description = "The ETag of the customer that the change is based on."),
+    ),
+    request_body = Noted,
+    responses(
+        (status = 200, description = "Done, now or before.", body = CustomerBody),
+        BasedRefusals,
+        ActRefusals,
+    ),
+)]
+pub(super) async fn edit_customer(
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    posted: Posted<Noted>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Sell, |call, noted: Noted| async move {
+        let (id, based_on) = (customer_id(&id)?, etag::based_on(&headers)?);
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let change = |details: &mut CustomerDetails| noted.change(details);
+        let hand_over = |customer: &Customer| call.keep_along(&CustomerBody::from(customer));
+        let change = (change, Some(based_on));
+        let customer = service::edit_customer(database, id, change, hand_over, occasion).await?;
+        Ok(CustomerBody::from(&customer))
+    })
+    .await
+}

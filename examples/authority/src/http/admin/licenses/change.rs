@@ -1,0 +1,273 @@
+//! What was sold changes: `/v1/admin/licenses/{id}/{edit,extend,suspend,resume,void}`.
+
+use axum::{extract::Path, http::HeaderMap};
+use nodelock::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        super::problem::Problem,
+        description::{ActRefusals, BasedRefusals},
+        etag,
+        once::{JsonText, Nothing, Posted, once},
+    },
+    LicenseBody, license_id, text,
+};
+use crate::{
+    domain::{SaidTerms, rights::Act},
+    service::{self, Changing, Extension},
+};
+
+/// What changes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct ChangedTerms {
+    /// Terms that are left out stay as they are.
+    terms: SaidTerms,
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct Edited {
+    /// What is other than before: a line for each term.
+    changes: Vec<String>,
+    /// As it is now; after a dry run, as it was.
+    license: LicenseBody,
+}
+
+impl Edited {
+    fn of(edited: &service::Edited, now: Timestamp) -> Self {
+        Self { changes: edited.changes.clone(), license: LicenseBody::of(&edited.row, now) }
+    }
+}
+
+/// Change what was sold
+///
+/// Devices hear of it when they check in. Whoever has a seat keeps it.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/edit",
+    operation_id = "edit",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = String, Header, description = "The ETag of the license that the change is based on."),
+    ),
+    request_body = ChangedTerms,
+    responses((status = 200, description = "Done, now or before.", body = Edited), BasedRefusals, ActRefusals),
+)]
+pub(in super::super) async fn edit(
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    posted: Posted<ChangedTerms>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Edit, |call, asked: ChangedTerms| async move {
+        let id = license_id(&id)?;
+        let how = Changing { based_on: Some(etag::based_on(&headers)?), dry_run: asked.dry_run };
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let now = occasion.time;
+        let hand_over = |edited: &service::Edited| call.keep_along(&Edited::of(edited, now));
+        let edited = service::edit(database, id, &asked.terms.said()?, how, hand_over, occasion).await?;
+        Ok(Edited::of(&edited, now))
+    })
+    .await
+}
+
+/// How far an end moves: one of both.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Later {
+    /// So many days later than its end, or than now if that is later.
+    #[schema(minimum = 1)]
+    days: Option<u32>,
+    /// The first second at which it is no longer valid.
+    #[schema(format = "date-time")]
+    until: Option<String>,
+}
+
+impl Later {
+    pub(in super::super) fn extension(&self) -> Result<Extension, Problem> {
+        extension(self.days, self.until.as_deref())
+    }
+}
+
+/// How far an end moves, of which one of both is said.
+pub(in super::super) fn extension(days: Option<u32>, until: Option<&str>) -> Result<Extension, Problem> {
+    match (days, until) {
+        (Some(days @ 1..), None) => Ok(Extension::Days(days)),
+        (None, Some(until)) => {
+            let until = until.parse();
+            until.map(Extension::AtLeast).map_err(|_| Problem::malformed("`until` is no date of RFC 3339"))
+        }
+        _ => Err(Problem::malformed("either `days`, from 1 on, or `until` is expected")),
+    }
+}
+
+/// A license whose end moved.
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct Extended {
+    id: String,
+    /// The version of its terms.
+    version: u32,
+    #[schema(format = "date-time")]
+    expires: Option<String>,
+    /// Whether its end is another one now; false where it was no earlier already.
+    changed: bool,
+}
+
+impl Extended {
+    pub(in super::super) fn of(edited: &service::Edited) -> Self {
+        let terms = &edited.license.terms;
+        Self {
+            id: terms.id.to_string(),
+            version: edited.version,
+            expires: text(terms.expires),
+            changed: !edited.changes.is_empty(),
+        }
+    }
+}
+
+/// Move the end of a license
+///
+/// To a later time: an end that is no earlier already stays, so a late or repeated `until` does no harm.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/extend",
+    operation_id = "extend",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        (
+            "If-Match" = Option<String>,
+            Header,
+            description = "The ETag of the license, where the change is based on one.",
+        ),
+    ),
+    request_body = Later,
+    responses((status = 200, description = "Done, now or before.", body = Extended), BasedRefusals, ActRefusals),
+)]
+pub(in super::super) async fn extend(
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    posted: Posted<Later>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Extend, |call, later: Later| async move {
+        let (id, extension) = (license_id(&id)?, later.extension()?);
+        let how = Changing { based_on: etag::if_any(&headers), dry_run: false };
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let hand_over = |edited: &service::Edited| call.keep_along(&Extended::of(edited));
+        let edited = service::extend(database, id, extension, how, hand_over, occasion).await?;
+        Ok(Extended::of(&edited))
+    })
+    .await
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct Suspended {
+    suspended: bool,
+    /// Whether it was otherwise before.
+    changed: bool,
+}
+
+/// Issue nothing for a license until it is resumed
+///
+/// Seats can still be given up.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/suspend",
+    operation_id = "suspend",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
+)]
+pub(in super::super) async fn suspend(
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    set_suspended(id, true, posted).await
+}
+
+/// Let a suspended license go on
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/resume",
+    operation_id = "resume",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
+)]
+pub(in super::super) async fn resume(
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    set_suspended(id, false, posted).await
+}
+
+async fn set_suspended(id: String, suspended: bool, posted: Posted<Nothing>) -> Result<JsonText, Problem> {
+    let act = if suspended { Act::Suspend } else { Act::Resume };
+    once(posted, act, move |call, _: Nothing| async move {
+        let database = call.server.service.database();
+        let id = license_id(&id)?;
+        call.keep_along(&Suspended { suspended, changed: true })?;
+        let changed = service::set_suspended(database, id, suspended, &call.caller.occasion).await?;
+        Ok(Suspended { suspended, changed })
+    })
+    .await
+}
+
+/// Why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Reason {
+    /// For the audit.
+    #[schema(max_length = 1024)]
+    reason: String,
+}
+
+impl Reason {
+    pub(in super::super) fn line(self) -> Result<String, Problem> {
+        reason(self.reason)
+    }
+}
+
+/// A reason for the audit. Fails for what is not one line.
+pub(in super::super) fn reason(text: String) -> Result<String, Problem> {
+    if text.len() > 1024 || text.chars().any(char::is_control) {
+        return Err(Problem::malformed("`reason` is a line of at most 1024 bytes"));
+    }
+    Ok(text)
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct Voided {
+    id: String,
+    /// Whether it was not void before.
+    changed: bool,
+}
+
+/// End a license for good
+///
+/// Because it was refunded, say. Nothing is issued for it any more, and that cannot be undone. Seats can still be given
+/// up; devices go on to the end of their leases.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/void",
+    operation_id = "void",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Reason,
+    responses((status = 200, description = "Done, now or before.", body = Voided), ActRefusals),
+)]
+pub(in super::super) async fn void(
+    Path(id): Path<String>,
+    posted: Posted<Reason>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Edit, |call, reason: Reason| async move {
+        let (id, reason) = (license_id(&id)?, reason.line()?);
+        let database = call.server.service.database();
+        call.keep_along(&Voided { id: id.to_string(), changed: true })?;
+        let changed = service::void(database, id, &reason, &call.caller.occasion).await?;
+        Ok(Voided { id: id.to_string(), changed })
+    })
+    .await
+}

@@ -1,0 +1,262 @@
+//! `/v1/admin/licenses`: shown here; sold, changed, given keys and counters in the files beside this one.
+
+pub(super) mod change;
+pub(super) mod counters;
+pub(super) mod keys;
+pub(super) mod sale;
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse as _, Response},
+};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{Allowance, LicenseRecord},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use self::keys::KeyBody;
+use super::{
+    super::{Shared, device::JsonAnswer, problem::Problem},
+    Caller,
+    description::{ReadRefusals, Refusals},
+    etag,
+    lists::{Filtered, Paged, next},
+};
+use crate::{
+    domain::{FeatureBody, LicenseHint, LicenseRow, TermsVersion, filter::List, rights::Act},
+    failure::Result as Done,
+    service,
+};
+
+/// A license as it is now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = License)]
+pub(super) struct LicenseBody {
+    id: String,
+    /// The end of its key.
+    key_hint: String,
+    #[schema(format = "date-time")]
+    created: String,
+    /// The name of the product.
+    product: String,
+    licensee: String,
+    edition: String,
+    features: Vec<FeatureBody>,
+    metadata: BTreeMap<String, String>,
+    #[schema(format = "date-time")]
+    starts: String,
+    #[schema(format = "date-time")]
+    expires: Option<String>,
+    lease_days: Option<u32>,
+    margin_days: Option<u32>,
+    #[schema(format = "date-time")]
+    updates_until: Option<String>,
+    suspended: bool,
+    /// The latest version of its terms, from 1 on. It is the license's `ETag`, too.
+    version: u32,
+    /// Since when it is ended for good.
+    #[schema(format = "date-time")]
+    voided: Option<String>,
+    customer: Option<String>,
+    seats: SeatsBody,
+}
+
+/// The seats of a license, and how far its allowances are used: `deactivations` and `activations` are those of its
+/// terms, the others those of the present period. What is null is without limit.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeatsOfLicense)]
+struct SeatsBody {
+    total: u32,
+    taken: u32,
+    deactivations: Option<u32>,
+    deactivations_used: u32,
+    deactivations_left: Option<u32>,
+    /// In hundredths.
+    deactivations_percent: Option<u32>,
+    activations: Option<u32>,
+    activations_used: u32,
+    activations_left: Option<u32>,
+    /// In hundredths.
+    activations_percent: Option<u32>,
+    period_days: Option<u32>,
+    #[schema(format = "date-time")]
+    next_period: Option<String>,
+}
+
+impl SeatsBody {
+    fn of(license: &LicenseRecord, now: Timestamp) -> Self {
+        let terms = &license.terms;
+        let (deactivations, activations) =
+            (license.balance(Allowance::Deactivations, now), license.balance(Allowance::Activations, now));
+        Self {
+            total: terms.seats,
+            taken: license.usage.taken,
+            deactivations: terms.deactivations,
+            deactivations_used: deactivations.used,
+            deactivations_left: deactivations.left(),
+            deactivations_percent: deactivations.percent(),
+            activations: terms.activations,
+            activations_used: activations.used,
+            activations_left: activations.left(),
+            activations_percent: activations.percent(),
+            period_days: terms.period_days,
+            next_period: text(terms.next_period(now)),
+        }
+    }
+}
+
+/// A time in RFC 3339.
+pub(super) fn text(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+impl LicenseBody {
+    pub(super) fn of(row: &LicenseRow, now: Timestamp) -> Self {
+        let LicenseRow { license, key_hint, created, version, voided, customer } = row;
+        let terms = &license.terms;
+        Self {
+            id: terms.id.to_string(),
+            key_hint: key_hint.clone(),
+            created: created.to_string(),
+            product: terms.product.clone(),
+            licensee: terms.licensee.clone(),
+            edition: terms.edition.clone(),
+            features: terms.features.iter().map(FeatureBody::from).collect(),
+            metadata: terms.metadata.iter().cloned().collect(),
+            starts: terms.starts.to_string(),
+            expires: text(terms.expires),
+            lease_days: terms.lease_days,
+            margin_days: terms.margin_days,
+            updates_until: text(terms.updates_until),
+            suspended: terms.suspended,
+            version: *version,
+            voided: text(*voided),
+            customer: customer.map(|id| id.to_string()),
+            seats: SeatsBody::of(license, now),
+        }
+    }
+}
+
+/// Names a license.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicenseHint)]
+pub(super) struct HintBody {
+    id: String,
+    /// The end of its key.
+    key_hint: String,
+}
+
+impl From<&LicenseHint> for HintBody {
+    fn from(hint: &LicenseHint) -> Self {
+        Self { id: hint.id.to_string(), key_hint: hint.key_hint.clone() }
+    }
+}
+
+pub(super) fn license_id(text: &str) -> Result<LicenseId, Problem> {
+    text.parse().map_err(|_| Problem::malformed("the address holds no id of a license"))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(in super::super) struct Licenses {
+    licenses: Vec<LicenseBody>,
+    /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
+    next: Option<String>,
+}
+
+/// Licenses, oldest first
+///
+/// Those within reach: of a reseller what it sold, of a token of one product those of that product. With a term about a
+/// time or a beginning, in the order of that. Fields of a filter: `product`, `state` (`active`, `suspended`, `void`),
+/// `licensee`, `customer`, `order`, `key` (its end), `seller` (an account), `created`, `expires`.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/licenses",
+    operation_id = "licenses",
+    params(Paged, Filtered),
+    responses((status = 200, description = "A page.", body = Licenses), ReadRefusals, Refusals),
+)]
+pub(in super::super) async fn licenses(
+    State(server): Shared,
+    caller: Caller,
+    paged: Paged,
+    filtered: Filtered,
+) -> Result<JsonAnswer<Licenses>, Problem> {
+    server.service.may(&caller.occasion, Act::ShowLicenses).await?;
+    let wanted = paged.of(filtered.read(List::Licenses)?)?;
+    let (rows, place) = service::licenses_after(server.service.database(), wanted, &caller.occasion).await?;
+    let licenses = rows.iter().map(|row| LicenseBody::of(row, caller.occasion.time)).collect();
+    Ok(JsonAnswer(Licenses { licenses, next: next(place) }))
+}
+
+/// A license, with its keys and all that it ever said.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LicenseView)]
+pub(in super::super) struct ViewBody {
+    #[serde(flatten)]
+    license: LicenseBody,
+    /// Oldest first.
+    keys: Vec<KeyBody>,
+    /// Oldest first.
+    versions: Vec<VersionBody>,
+}
+
+/// What a license said from a time on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TermsVersion)]
+struct VersionBody {
+    version: u32,
+    #[schema(format = "date-time")]
+    at: String,
+    /// Who said so, as the audit names them.
+    actor: String,
+    /// What is other than before: a line for each term.
+    changes: Vec<String>,
+}
+
+fn versions(of: &[TermsVersion]) -> Done<Vec<VersionBody>> {
+    let before = std::iter::once(None).chain(of.iter().map(Some));
+    let body = |(version, before): (&TermsVersion, Option<&TermsVersion>)| {
+        let changes =
+            before.map_or(Ok(Vec::new()), |before| service::differences(&before.terms, &version.terms))?;
+        let (at, actor) = (version.at.to_string(), version.actor.clone());
+        Ok(VersionBody { version: version.version, at, actor, changes })
+    };
+    of.iter().zip(before).map(body).collect()
+}
+
+/// One license
+#[utoipa::path(
+    get,
+    path = "/v1/admin/licenses/{id}",
+    operation_id = "license",
+    params(("id" = String, Path)),
+    responses(
+        (
+            status = 200,
+            description = "It.",
+            body = ViewBody,
+            headers(("ETag" = String, description = "For `If-Match` of a change.")),
+        ),
+        ReadRefusals,
+        Refusals,
+    ),
+)]
+pub(in super::super) async fn license(
+    State(server): Shared,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    server.service.may(&caller.occasion, Act::ShowLicenses).await?;
+    let (database, id) = (server.service.database(), license_id(&id)?);
+    let view = service::license(database, id, &caller.occasion).await?;
+    let body = ViewBody {
+        license: LicenseBody::of(&view.row, caller.occasion.time),
+        keys: view.keys.iter().map(KeyBody::from).collect(),
+        versions: versions(&view.versions)?,
+    };
+    Ok((etag::header(view.row.version), JsonAnswer(body)).into_response())
+}

@@ -1,0 +1,117 @@
+//! What the vendor's own people do: customers, products, accounts, tokens, deployment keys.
+
+use serde_json::{Value, json};
+
+use super::{super::super::fixture::Authority, LICENSES, get, post, post_with};
+use crate::domain::rights::Role;
+
+#[tokio::test]
+async fn a_customer_is_entered_once_changed_by_its_revision_and_sold_to_by_name() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let body = json!({ "name": "Jane Doe", "email": "jane@example.com", "external_id": "C-1" });
+    let entered = post(&authority, &token, "1", "/v1/admin/customers", body.clone()).await.json();
+    assert_eq!(post(&authority, &token, "1", "/v1/admin/customers", body.clone()).await.json(), entered);
+    let there = post(&authority, &token, "2", "/v1/admin/customers", body).await;
+    assert_eq!(there.problem(), (409, "customer-there".into()));
+    let path = format!("/v1/admin/customers/{}", entered["id"].as_str().unwrap());
+    assert_eq!(get(&authority, &token, &path).await.headers["etag"], "\"1\"");
+    let edit = async |key: &str, version: &str| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        post_with(&authority, &token, &headers, &format!("{path}/edit"), json!({ "notes": "a\nb" })).await
+    };
+    assert_eq!(edit("3", "\"2\"").await.problem(), (412, "superseded".into()));
+    let edited = edit("4", "\"1\"").await.json();
+    assert_eq!((&edited["notes"], &edited["revision"]), (&"a\nb".into(), &2.into()));
+    let nameless = post(&authority, &token, "5", "/v1/admin/customers", json!({ "email": "x@y" })).await;
+    assert_eq!(nameless.problem(), (400, "malformed".into()));
+    let unknown = get(&authority, &token, "/v1/admin/customers/0000000000000001").await;
+    assert_eq!(unknown.problem(), (404, "unknown-customer".into()));
+
+    let sale = json!({ "customer": entered["id"] });
+    let sold = post(&authority, &token, "6", LICENSES, sale).await.json();
+    let license = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let license = get(&authority, &token, &license).await.json();
+    assert_eq!((&license["licensee"], &license["customer"]), (&"Jane Doe".into(), &entered["id"]));
+    assert_eq!(post(&authority, &token, "7", LICENSES, json!({})).await.problem(), (400, "malformed".into()));
+}
+
+#[tokio::test]
+async fn what_a_product_sells_is_changed_by_its_revision() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let product = get(&authority, &token, "/v1/admin/products").await.json()["products"][0].clone();
+    let path = format!("/v1/admin/products/{}", product["id"].as_str().unwrap());
+    let edit = async |key: &str, version: &str, body: Value| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        post_with(&authority, &token, &headers, &format!("{path}/edit"), body).await
+    };
+    let terms = json!({ "seats": 5, "features": [{ "name": "export" }], "metadata": { "plan": "pro" } });
+    let edited = edit("1", "\"1\"", json!({ "terms": terms, "keeps_keys": false })).await.json();
+    assert_eq!((&edited["keeps_keys"], &edited["revision"]), (&false.into(), &3.into()));
+    assert_eq!(edited["terms"]["seats"], 5);
+    assert_eq!(edit("2", "\"1\"", json!({})).await.problem(), (412, "superseded".into()));
+    let unset = edit("3", "\"3\"", json!({ "unset": ["seats"] })).await.json();
+    assert_eq!(unset["terms"]["seats"], Value::Null);
+    let policies = "/v1/admin/policies/edit";
+    let changed = post(&authority, &token, "4", policies, json!({ "terms": { "lease_days": 7 } })).await;
+    assert_eq!(changed.json(), get(&authority, &token, "/v1/admin/policies").await.json());
+    let sold = post(&authority, &token, "5", LICENSES, json!({ "licensee": "Jane Doe" })).await.json();
+    let license = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let license = get(&authority, &token, &license).await.json();
+    assert_eq!((&license["lease_days"], &license["metadata"]), (&7.into(), &json!({ "plan": "pro" })));
+}
+
+#[tokio::test]
+async fn an_owner_makes_accounts_tokens_and_deployment_keys_and_ends_them() {
+    let authority = Authority::new().await;
+    let owner = authority.signed_in(Role::Owner).await;
+    let accounts = "/v1/admin/accounts";
+    let jane = json!({ "name": "jane", "role": "support", "password": "correct horse battery" });
+    let made = post(&authority, &owner, "1", accounts, jane.clone()).await.json();
+    assert!(made["secret"].is_string() && made["recovery_codes"].as_array().unwrap().len() == 10);
+    assert_eq!(post(&authority, &owner, "2", accounts, jane).await.problem(), (409, "account-exists".into()));
+    let change = async |key: &str, what: &str, body: Value| {
+        post(&authority, &owner, key, &format!("{accounts}/jane/{what}"), body).await
+    };
+    assert_eq!(change("3", "role", json!({ "role": "auditor" })).await.json()["changed"], true);
+    assert_eq!(change("4", "role", json!({ "role": "king" })).await.problem().0, 400);
+    assert_eq!(change("5", "password", json!({ "password": "short" })).await.problem().0, 400);
+    assert_ne!(change("6", "totp", json!({})).await.json()["secret"], made["secret"]);
+    assert_eq!(change("7", "disable", json!({})).await.json()["changed"], true);
+    let listed = get(&authority, &owner, accounts).await.json()["accounts"][0].clone();
+    assert_eq!((&listed["name"], &listed["role"]), (&"jane".into(), &"auditor".into()));
+    assert!(listed["disabled"].is_string());
+    assert_eq!(change("8", "enable", json!({})).await.json()["changed"], true);
+    // No secret of theirs is in any list.
+    assert!(!get(&authority, &owner, accounts).await.body.contains("argon"));
+
+    let tokens = "/v1/admin/tokens";
+    let new = json!({ "name": "shop", "scopes": ["licenses:write", "licenses:read"] });
+    let token = post(&authority, &owner, "9", tokens, new).await.json();
+    let secret = token["secret"].as_str().unwrap();
+    let sold = post(&authority, secret, "s", LICENSES, json!({ "licensee": "Jane Doe" })).await.json();
+    let body = get(&authority, &owner, tokens).await.body;
+    assert!(!body.contains(secret) && body.contains("licenses:write"));
+    let keys = "/v1/admin/deployment-keys";
+    let new = json!({ "name": "CI", "license": sold["licenses"][0]["id"], "limit": 2 });
+    let key = post(&authority, &owner, "10", keys, new).await.json();
+    let listed = get(&authority, &owner, keys).await.json()["deployment_keys"][0].clone();
+    assert_eq!((&listed["id"], &listed["limit"], &listed["used"]), (&key["id"], &2.into(), &0.into()));
+    // Each kind is revoked at its own place.
+    let revoke = async |key: &str, of: &str, id: &Value| {
+        post(&authority, &owner, key, &format!("{of}/{}/revoke", id.as_str().unwrap()), json!({})).await
+    };
+    assert_eq!(revoke("11", keys, &token["id"]).await.problem(), (404, "unknown-credential".into()));
+    assert_eq!(revoke("12", tokens, &token["id"]).await.json()["changed"], true);
+    assert_eq!(revoke("13", keys, &key["id"]).await.json()["changed"], true);
+    assert_eq!(get(&authority, secret, LICENSES).await.problem(), (401, "unauthenticated".into()));
+    for wrong in [
+        json!({ "name": "x", "scopes": [] }),
+        json!({ "name": "x", "scopes": ["all"] }),
+        json!({ "name": "", "scopes": ["licenses:read"] }),
+    ] {
+        let refused = post(&authority, &owner, &wrong.to_string().replace(' ', ""), tokens, wrong).await;
+        assert_eq!(refused.problem(), (400, "malformed".into()));
+    }
+}

@@ -1,0 +1,312 @@
+use std::time::Duration;
+
+use nodelock::{
+    ErrorKind, LicenseId, Reason, SystemRandom,
+    authority::{CheckInClaim, LicenseTerms},
+    fingerprint::{Component, Fingerprint},
+};
+
+use super::*;
+use crate::{
+    domain::{
+        CustomerDetails, Order, OrderChoice, OrderKey, Said,
+        filter::{Filter, List},
+    },
+    service::{
+        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit_and_give, edit_customer,
+        fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
+        license, new_customer, offers, place_order, prune, sell, verify,
+    },
+};
+
+/// What must be nowhere afterwards.
+const NAME: &str = "Erika Mustermann";
+const SECRETS: [&str; 6] =
+    [NAME, "erika@example.com", "shop-4711", "calls at night", "erikas-laptop", ADDRESS];
+/// Stands for an address in a line of the audit about a license.
+const ADDRESS: &str = "an address";
+
+async fn entered(authority: &Authority) -> CustomerId {
+    let details = CustomerDetails {
+        name: NAME.into(),
+        email: SECRETS[1].into(),
+        external_id: SECRETS[2].into(),
+        notes: SECRETS[3].into(),
+    };
+    new_customer(authority.service.database(), details, |_| Ok(()), &vendor()).await.unwrap().id
+}
+
+/// Sells a license under an order. Returns it with its key.
+async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String) {
+    let database = authority.service.database();
+    let mut terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    terms.licensee = NAME.into();
+    let offers = offers(&terms, 1).unwrap();
+    let mut said = Said::default();
+    said.say("licensee", NAME.into());
+    let order = Order {
+        key: OrderKey {
+            id: "77".into(),
+            product: crate::service::products(database).await.unwrap().remove(0).id,
+            seller: String::new(),
+        },
+        said,
+        count: 1,
+        customer: Some(customer),
+        reseller: String::new(),
+    };
+    let buyer = Buyer { order: Some(&order), customer: Some(customer) };
+    sell(database, None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
+    (offers[0].terms.id, offers[0].key.to_string())
+}
+
+/// Whether a text is in what the ledger shows of customers, licenses, orders, seats and refusals.
+async fn found(authority: &Authority, license_id: LicenseId) -> Vec<&'static str> {
+    let database = authority.service.database();
+    let mut shown = String::new();
+    let view = license(database, license_id, &vendor()).await.unwrap();
+    shown += &format!(
+        "{:?}{:?}",
+        view.row.license.terms,
+        view.versions.iter().map(|v| &v.terms).collect::<Vec<_>>()
+    );
+    customers(database, Filter::all(List::Customers), &vendor(), |row| {
+        shown += &format!("{row:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    shown += &serde_json::to_string(&authority.seats().await).unwrap();
+    let choice = OrderChoice { id: "77".into(), product: None, seller: None };
+    let (order, _) = crate::service::order(database, &choice, &vendor()).await.unwrap();
+    shown += &serde_json::to_string(&order.order.said).unwrap();
+    crate::service::seats(database, Filter::all(List::Seats), &vendor(), |row| {
+        shown += &format!("{:?}", row?.device);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    crate::service::audit(database, 1000, &vendor(), |row| {
+        let row = row?;
+        shown += &format!("{:?}{:?}", row.personal, row.detail);
+        shown += row.license.and(row.peer.as_ref()).map_or("", |_| ADDRESS);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    crate::service::refusals(database, None, &vendor(), |row| {
+        shown += &format!("{row:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    SECRETS.into_iter().filter(|text| shown.contains(text)).collect()
+}
+
+async fn is_sound(authority: &Authority) {
+    let verified = verify(authority.service.database(), &authority.path("keys"), &vendor()).await.unwrap();
+    assert_eq!(verified.found, 0, "{:?}", verified.findings);
+}
+
+#[tokio::test]
+async fn nothing_of_a_person_is_left_and_devices_go_on() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let id = entered(&authority).await;
+    let (license_id, key) = sold(&authority, id).await;
+    let said: Said = serde_json::from_str(r#"{"seats":2}"#).unwrap();
+    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    let (active, gone) =
+        (authority.device_of(Component::HwUuid, "1"), authority.device_of(Component::HwUuid, "2"));
+    for device in [&active, &gone] {
+        authority.take_named_seat(device, &key, "erikas-laptop").await;
+    }
+    let refused = authority.device_of(Component::HwUuid, "3");
+    let file = refused.begin(authority.named_request(&key, "erikas-laptop")).unwrap().to_bytes();
+    assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_err());
+    let proof = gone.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, SECRETS);
+
+    let erased = erase_customer(database, id, &vendor()).await.unwrap();
+    assert_eq!((erased.licenses, erased.seats), (1, 2));
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    is_sound(&authority).await;
+    // The order keeps its id, and the customer too.
+    let after = customer(database, id, &vendor()).await.unwrap();
+    assert_eq!((after.erased, &after.details), (Some(erased.at), &CustomerDetails::default()));
+    // The hardware of the seat that is taken stays, and goes once that is over.
+    let hardware = |seats: Vec<nodelock::authority::Seat>| {
+        seats.iter().filter(|seat| *seat.fingerprint() != Fingerprint::default()).count()
+    };
+    assert_eq!(hardware(authority.seats().await), 1);
+    let check_in = CheckInClaim::read(&active.check_in_offline().unwrap().to_bytes()).unwrap();
+    let Ok(CheckedIn::Renewed(renewed)) = service.check_in(&check_in, &vendor()).await else { panic!() };
+    assert_eq!(renewed.licensee, "");
+    active.accept(renewed.as_bytes()).unwrap();
+    let proof = active.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    assert_eq!(prune(database, &vendor()).await.unwrap().seats, 1);
+    assert_eq!(hardware(authority.seats().await), 0);
+    // The same again is no failure, and is noted once.
+    let again = erase_customer(database, id, &vendor()).await.unwrap();
+    assert_eq!((again.at, again.licenses), (erased.at, 1));
+    assert_eq!(authority.actions().await.iter().filter(|action| *action == "customer-erased").count(), 1);
+    is_sound(&authority).await;
+}
+
+#[tokio::test]
+async fn an_erased_customer_buys_and_is_given_nothing() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let (one, other) = (entered(&authority).await, {
+        let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
+    });
+    let (license_id, _) = sold(&authority, one).await;
+    let give = async |to: CustomerId, dry_run: bool| {
+        let how = Changing { dry_run, ..Changing::default() };
+        edit_and_give(database, license_id, &Said::default(), Some(to), how, &vendor()).await
+    };
+    assert_eq!(give(other, true).await.unwrap().changes, [format!("customer -> {other}")]);
+    let of = async || license(database, license_id, &vendor()).await.unwrap().row.customer;
+    assert_eq!(of().await, Some(one));
+    assert_eq!(give(other, false).await.unwrap().version, 1);
+    assert_eq!(of().await, Some(other));
+    assert!(give(other, false).await.unwrap().changes.is_empty());
+    is_sound(&authority).await;
+
+    assert_eq!(erase_customer(database, one, &vendor()).await.unwrap().licenses, 0);
+    assert!(matches!(give(one, false).await, Err(Failure::Erased(_))));
+    let rename = |details: &mut CustomerDetails| details.name = NAME.into();
+    assert!(matches!(
+        edit_customer(database, one, (rename, None), |_| Ok(()), &vendor()).await,
+        Err(Failure::Erased(_))
+    ));
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    let offers = offers(&terms, 1).unwrap();
+    let buyer = Buyer { order: None, customer: Some(one) };
+    let refused = sell(database, None, &offers, buyer, || Ok(()), &vendor()).await;
+    assert!(matches!(refused, Err(Failure::Erased(_))));
+    let nobody = CustomerId::generate(&SystemRandom).unwrap();
+    assert!(matches!(give(nobody, false).await, Err(Failure::UnknownCustomer(_))));
+    let (said, how, vendor) = (Said::default(), Changing::default(), vendor());
+    let unknown = edit_and_give(database, LicenseId::NONE, &said, Some(other), how, &vendor);
+    assert!(matches!(unknown.await, Err(Failure::Rule(e)) if e.kind() == ErrorKind::UnknownLicense));
+    is_sound(&authority).await;
+}
+
+#[tokio::test]
+async fn an_order_of_an_erased_customer_is_the_one_that_was_sold() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let id = entered(&authority).await;
+    let (license_id, _) = sold(&authority, id).await;
+    erase_customer(database, id, &vendor()).await.unwrap();
+    let again = async |more: &str| {
+        let product = crate::service::products(database).await.unwrap().remove(0);
+        let mut said: Said = serde_json::from_str(more).unwrap();
+        said.say("licensee", NAME.into());
+        let new = NewOrder { id: "77".into(), said, count: 1, customer: Some(id), reseller: String::new() };
+        place_order(database, &product, new, &vendor()).await
+    };
+    let Placed::Before(licenses) = again("{}").await.unwrap() else { panic!() };
+    assert_eq!(licenses[0].id, license_id);
+    assert!(matches!(again(r#"{"seats":9}"#).await, Err(Failure::OrderDiffers(..))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sold_to_who_is_erased_while_the_keys_are_handed_over() {
+    let authority = Authority::new().await;
+    let id = entered(&authority).await;
+    let database = authority.service.database();
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    let offers = offers(&terms, 1).unwrap();
+    let (buyer, vendor) = (Buyer { order: None, customer: Some(id) }, vendor());
+    let erase = || {
+        let erasing = erase_customer(database, id, &vendor);
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(erasing)).map(drop)
+    };
+    let refused = sell(database, None, &offers, buyer, erase, &vendor).await;
+    assert!(matches!(refused, Err(Failure::Erased(_))));
+    assert!(license(database, offers[0].terms.id, &vendor).await.is_err());
+}
+
+/// The name and the audit's lines of the time in which a customer had a license that is somebody else's by now.
+#[tokio::test]
+async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let (one, other) = (entered(&authority).await, {
+        let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
+    });
+    let (license_id, _) = sold(&authority, one).await;
+    let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
+        let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
+        let said: Said = serde_json::from_str(said).unwrap();
+        edit_and_give(database, license_id, &said, to, Changing::default(), &occasion).await.unwrap();
+    };
+    edit(1, r#"{"seats":4}"#, None).await;
+    edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
+    edit(3, r#"{"seats":5}"#, None).await;
+    assert!(found(&authority, license_id).await.contains(&NAME));
+    erase_customer(database, one, &vendor()).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    let view = license(database, license_id, &vendor()).await.unwrap();
+    let licensees: Vec<_> = view.versions.iter().map(|version| &*version.terms.licensee).collect();
+    assert_eq!(licensees.iter().filter(|name| **name == "Joe").count(), 2, "{licensees:?}");
+    assert_eq!(view.row.license.terms.licensee, "Joe");
+    is_sound(&authority).await;
+    // Who has it now is erased as before, and nothing else of that is left.
+    erase_customer(database, other, &vendor()).await.unwrap();
+    assert_eq!(license(database, license_id, &vendor()).await.unwrap().row.license.terms.licensee, "");
+}
+
+#[tokio::test]
+async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let joe = async |name: &str| {
+        let details = CustomerDetails { name: name.into(), ..CustomerDetails::default() };
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
+    };
+    let (one, between) = (entered(&authority).await, joe("Joe").await);
+    let (license_id, _) = sold(&authority, one).await;
+    for (minutes, said, to) in [(1, "{}", between), (2, r#"{"seats":4}"#, between), (3, "{}", one)] {
+        let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
+        let said: Said = serde_json::from_str(said).unwrap();
+        edit_and_give(database, license_id, &said, Some(to), Changing::default(), &occasion).await.unwrap();
+    }
+    erase_customer(database, between, &vendor()).await.unwrap();
+    let view = license(database, license_id, &vendor()).await.unwrap();
+    assert!(view.versions.iter().all(|version| version.terms.licensee == NAME));
+    is_sound(&authority).await;
+}
+
+#[tokio::test]
+async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let id = entered(&authority).await;
+    let (license_id, key) = sold(&authority, id).await;
+    let said: Said = serde_json::from_str(r#"{"trial_days":14}"#).unwrap();
+    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    let [device, again] = ["1"; 2].map(|number| authority.device_of(Component::HwUuid, number));
+    authority.take_named_seat(&device, &key, "erikas-laptop").await;
+    let end = device.check().unwrap().license().unwrap().expires;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    erase_customer(database, id, &vendor()).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    is_sound(&authority).await;
+    let file = again.begin(&key).unwrap().to_bytes();
+    let later = Occasion { time: now().plus_days(15), ..vendor() };
+    let refused = authority.activate(&file, &later).await.unwrap().license;
+    let Err(Failure::Rule(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.kind(), error.trial_ended()), (ErrorKind::TrialUsed, end));
+}

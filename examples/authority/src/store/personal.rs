@@ -1,0 +1,386 @@
+//! What is personal, where it goes: by its age, and when a person asks for that.
+
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{LicenseTerms, Seat, SeatName},
+};
+use tracing::warn;
+
+use super::{
+    Tx,
+    audit::first_line_at,
+    ledger::tag_number,
+    row::{device, json, number, record, seat, seconds},
+    sql::{Row, query},
+    unlocked,
+};
+use crate::{
+    domain::{Customer, CustomerId, DeviceDescription, Occasion, Retention, Said},
+    failure::{Failure, Result},
+};
+
+/// For how long what is personal is kept.
+pub(crate) async fn retention(tx: &mut Tx) -> Result<Retention> {
+    let row = query("SELECT retention FROM vendor").fetch_optional(tx).await?;
+    let row = row.ok_or(Failure::NotInitialized)?;
+    record(&row, "retention").map_err(|failure: Failure| failure.in_record("the retention".to_owned()))
+}
+
+pub(crate) async fn set_retention(tx: &mut Tx, retention: &Retention) -> Result<()> {
+    query("UPDATE vendor SET retention = $1").bind(json(retention)?).execute(tx).await?;
+    Ok(())
+}
+
+/// When what was too old went last.
+pub(crate) async fn pruned(tx: &mut Tx) -> Result<Option<Timestamp>> {
+    let row = query("SELECT pruned FROM vendor").fetch_optional(tx).await?;
+    let pruned: Option<i64> = row.map(|row| row.get("pruned")).transpose()?.flatten();
+    Ok(pruned.and_then(|seconds| u64::try_from(seconds).ok()).map(Timestamp::from_unix_seconds))
+}
+
+pub(crate) async fn set_pruned(tx: &mut Tx, occasion: &Occasion) -> Result<()> {
+    query("UPDATE vendor SET pruned = $1").bind(seconds(occasion.time)).execute(tx).await?;
+    Ok(())
+}
+
+/// Empties what the next lines of the audit say of persons, at most so many and of before a time: addresses, and names.
+/// What stands for them in the chain stays. Returns how many lines it looked at, and how many it emptied.
+pub(crate) async fn forget_persons(tx: &mut Tx, before: Timestamp, most: u32) -> Result<(u64, u64)> {
+    let row = query("SELECT forgotten FROM vendor").fetch_optional(tx).await?;
+    let last: String = row.ok_or(Failure::NotInitialized)?.get("forgotten")?;
+    let rows = query("SELECT id FROM audit WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
+    let rows = rows.bind(&last).bind(first_line_at(before)).bind(i64::from(most)).fetch_all(tx).await?;
+    let Some(latest) = rows.last() else { return Ok((0, 0)) };
+    let latest: String = latest.get("id")?;
+    let emptied = query(
+        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE id > $1 AND id <= $2 AND salt IS NOT NULL",
+    );
+    let emptied = emptied.bind(last).bind(&latest).execute(tx).await?;
+    query("UPDATE vendor SET forgotten = $1").bind(latest).execute(tx).await?;
+    Ok((u64::try_from(rows.len()).unwrap_or(u64::MAX), emptied))
+}
+
+/// Empties what the audit says of persons about the licenses of a customer, in so many lines after one. Returns the
+/// last of them; none after the end.
+pub(crate) async fn forget_persons_of(
+    tx: &mut Tx,
+    customer: CustomerId,
+    after: &str,
+    most: u32,
+) -> Result<Option<String>> {
+    let rows = query("SELECT id FROM audit WHERE id > $1 ORDER BY id LIMIT $2");
+    let rows = rows.bind(after).bind(i64::from(most)).fetch_all(tx).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let last: String = last.get("id")?;
+    query(
+        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE id > $1 AND id <= $2 AND salt IS NOT NULL \
+         AND license_id IN (SELECT id FROM license WHERE customer_id = $3)",
+    )
+    .bind(after)
+    .bind(&last)
+    .bind(customer.to_string())
+    .execute(tx)
+    .await?;
+    Ok(Some(last))
+}
+
+/// Forgets attempts that no longer count. Returns how many that were, as the others here do.
+pub(crate) async fn forget_attempts(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    let ended = query(unlocked!(
+        tx,
+        "DELETE FROM attempt WHERE (handle, device_key) IN \
+        (SELECT handle, device_key FROM attempt WHERE ends <= $1",
+        ")"
+    ));
+    Ok(ended.bind(seconds(now)).execute(tx).await?)
+}
+
+/// Forgets at most so many check-ins of seats that ended before a time. Those of a seat that another one took the place
+/// of stay: an echo of it is told by them.
+pub(crate) async fn forget_check_ins(tx: &mut Tx, before: Timestamp, most: u32) -> Result<u64> {
+    let old = query(unlocked!(
+        tx,
+        "DELETE FROM check_in WHERE (handle, device_key, digest) IN \
+        (SELECT check_in.handle, check_in.device_key, check_in.digest FROM check_in JOIN seat \
+        ON seat.handle = check_in.handle AND seat.device_key = check_in.device_key \
+        WHERE seat.taken = 0 AND seat.state <> 'replaced' AND seat.changed < $1 LIMIT $2",
+        ")"
+    ));
+    Ok(old.bind(seconds(before)).bind(i64::from(most)).execute(tx).await?)
+}
+
+/// Where a seat is among those that changed: when, its handle, and the key of its device.
+pub(crate) type SeatPlace = (i64, i64, Vec<u8>);
+
+/// Seats that are not taken and still say something of their computers: at most so many, after one. Returns where the
+/// last of them is, too; none after the end. One whose record is damaged is left out.
+pub(crate) async fn described_seats(
+    tx: &mut Tx,
+    after: Option<&SeatPlace>,
+    most: u32,
+) -> Result<(Vec<Seat>, Option<SeatPlace>)> {
+    let (changed, handle, device_key) = after.cloned().unwrap_or((i64::MIN, 0, Vec::new()));
+    let rows = query(
+        "SELECT handle, device_key, changed, license_id, record FROM seat WHERE taken = 0 AND described = 1 \
+         AND (changed, handle, device_key) > ($1, $2, $3) ORDER BY changed, handle, device_key LIMIT $4",
+    );
+    let rows = rows.bind(changed).bind(handle).bind(device_key).bind(i64::from(most)).fetch_all(tx).await?;
+    let place = |row: &Row| -> Result<SeatPlace> {
+        Ok((row.get("changed")?, row.get("handle")?, row.get("device_key")?))
+    };
+    let mut seats = Vec::new();
+    for row in &rows {
+        match seat(row) {
+            Err(failure @ Failure::Damaged { .. }) => {
+                warn!(event = "damaged-record", error = failure.message());
+            }
+            seat => seats.push(seat?),
+        }
+    }
+    Ok((seats, rows.last().map(place).transpose()?))
+}
+
+/// The seats of a license: at most so many, after one.
+pub(crate) async fn seats_of_license(
+    tx: &mut Tx,
+    license: LicenseId,
+    after: Option<&Seat>,
+    most: u32,
+) -> Result<Vec<Seat>> {
+    let after = after.map_or((i64::MIN, 0, Vec::new()), |seat| {
+        (seconds(seat.granted()), number(seat.handle()), device(seat.name()))
+    });
+    let rows = query(
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 \
+         AND (granted, handle, device_key) > ($2, $3, $4) ORDER BY granted, handle, device_key LIMIT $5",
+    );
+    let rows = rows.bind(license.to_string()).bind(after.0).bind(after.1).bind(after.2).bind(i64::from(most));
+    rows.fetch_all(tx).await?.iter().map(seat).collect()
+}
+
+/// Whether a seat that is taken, of the same license or of another one of the same customer, is on the computer of this
+/// seat.
+pub(crate) async fn is_computer_in_use(tx: &mut Tx, seat: &Seat) -> Result<bool> {
+    let Some(license) = seat.license_id() else { return Ok(false) };
+    for tag in seat.fingerprint().hardware() {
+        let found = query(
+            "SELECT 1 AS found FROM tag WHERE license_id = $1 AND tag = $2 UNION ALL \
+             SELECT 1 FROM license AS own JOIN license AS other ON other.customer_id = own.customer_id \
+             JOIN tag ON tag.license_id = other.id AND tag.tag = $2 WHERE own.id = $1 LIMIT 1",
+        );
+        let found = found.bind(license.to_string()).bind(tag_number(tag));
+        if found.fetch_optional(tx).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Stores a seat that says nothing of its computer any more. `is_whole` is whether its hardware went, too.
+pub(crate) async fn set_undescribed(tx: &mut Tx, seat: &Seat, is_whole: bool) -> Result<()> {
+    query(
+        "UPDATE seat SET label = $1, machine = $2, record = $3, virtual_machine = $4, container = $5, described = $6 \
+         WHERE handle = $7 AND device_key = $8",
+    )
+    .bind(seat.label())
+    .bind(json(&DeviceDescription::default())?)
+    .bind(json(seat)?)
+    .bind(i64::from(seat.fingerprint().virtual_machine()))
+    .bind(i64::from(seat.fingerprint().container()))
+    .bind(i64::from(!is_whole))
+    .bind(number(seat.handle()))
+    .bind(device(seat.name()))
+    .execute(tx)
+    .await?;
+    forget_peer_of(tx, seat.name()).await
+}
+
+/// From where a seat was cancelled is nobody's any more.
+async fn forget_peer_of(tx: &mut Tx, seat: SeatName) -> Result<()> {
+    query("UPDATE cancelled SET peer = '' WHERE handle = $1 AND device_key = $2")
+        .bind(number(seat.handle))
+        .bind(device(seat))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Empties what is noted of a customer, but for the id. Returns whether anything was there.
+pub(crate) async fn erase_customer(tx: &mut Tx, customer: &Customer, occasion: &Occasion) -> Result<()> {
+    query(
+        "UPDATE customer SET name = '', email = '', external_id = '', notes = '', erased = $1, revision = $2 \
+         WHERE id = $3",
+    )
+    .bind(seconds(occasion.time))
+    .bind(i64::from(customer.revision))
+    .bind(customer.id.to_string())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The licenses of a customer: at most so many, after one.
+pub(crate) async fn licenses_of_customer(
+    tx: &mut Tx,
+    customer: CustomerId,
+    after: Option<(i64, LicenseId)>,
+    most: u32,
+) -> Result<Vec<(i64, LicenseId)>> {
+    let (created, id) = after.map_or((i64::MIN, String::new()), |(created, id)| (created, id.to_string()));
+    let rows = query(
+        "SELECT created, id FROM license WHERE customer_id = $1 AND (created, id) > ($2, $3) \
+         ORDER BY created, id LIMIT $4",
+    );
+    let rows =
+        rows.bind(customer.to_string()).bind(created).bind(id).bind(i64::from(most)).fetch_all(tx).await?;
+    rows.iter().map(|row| Ok((row.get("created")?, row.get::<String>("id")?.parse()?))).collect()
+}
+
+/// The licenses that a customer had once and has no more.
+pub(crate) async fn licenses_once_of(tx: &mut Tx, customer: CustomerId) -> Result<Vec<LicenseId>> {
+    let rows = query(
+        "SELECT id FROM license WHERE (customer_id IS NULL OR customer_id <> $1) AND id IN \
+         (SELECT license_id FROM audit WHERE action = 'license-given' AND detail = $1 \
+         UNION SELECT license_id FROM audit WHERE action = 'license-created' AND detail LIKE $2 \
+         UNION SELECT sale_license.license_id FROM sale JOIN sale_license \
+         ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
+         AND sale.seller = sale_license.seller WHERE sale.customer_id = $1) ORDER BY id",
+    );
+    let rows = rows.bind(customer.to_string()).bind(format!("% seats, customer {customer}%"));
+    rows.fetch_all(tx).await?.iter().map(|row| Ok(row.get::<String>("id")?.parse()?)).collect()
+}
+
+/// From when to when a customer had a license: the lines of the audit, and their times. The last has no end while the
+/// customer has it.
+pub(crate) struct Had {
+    first: String,
+    began: i64,
+    end: Option<(String, i64)>,
+}
+
+/// The times in which a customer had a license.
+pub(crate) async fn times_of(tx: &mut Tx, license: LicenseId, customer: CustomerId) -> Result<Vec<Had>> {
+    let lines = query(
+        "SELECT id, at, action, detail FROM audit WHERE license_id = $1 \
+         AND action IN ('license-created', 'license-given') ORDER BY id",
+    );
+    let (id, mut times) = (customer.to_string(), Vec::<Had>::new());
+    for line in lines.bind(license.to_string()).fetch_all(tx).await? {
+        let (place, at): (String, i64) = (line.get("id")?, line.get("at")?);
+        let (action, detail): (String, String) = (line.get("action")?, line.get("detail")?);
+        // The order comes last, because its id may be anything.
+        let sold = detail.split(", order ").next().unwrap_or_default();
+        let holder = match &*action {
+            "license-given" => Some(&*detail),
+            _ => sold.split(", ").find_map(|part| part.strip_prefix("customer ")),
+        };
+        match times.last_mut().filter(|had| had.end.is_none()) {
+            Some(had) if holder != Some(&id) => had.end = Some((place, at)),
+            None if holder == Some(&id) => times.push(Had { first: place, began: at, end: None }),
+            _ => {}
+        }
+    }
+    Ok(times)
+}
+
+/// Takes a customer who had a license once out of what it said then and out of the audit's lines of that time. Where it
+/// says the same name still, that goes, too. A name that it had before the customer is somebody else's. Nobody else
+/// changes the license meanwhile: see [`terms_of`](super::terms_of).
+pub(crate) async fn erase_times_of(
+    tx: &mut Tx,
+    license: LicenseId,
+    (customer, times): (CustomerId, Vec<Had>),
+) -> Result<()> {
+    let id = license.to_string();
+    let rows = query("SELECT version, at, record FROM terms WHERE license_id = $1 ORDER BY version");
+    let rows = rows.bind(&id).fetch_all(tx).await?;
+    let version = |row: &Row| -> Result<(i64, i64, LicenseTerms)> {
+        Ok((row.get("version")?, row.get("at")?, record(row, "record")?))
+    };
+    let versions: Vec<_> = rows.iter().map(version).collect::<Result<_>>()?;
+    let mut names = Vec::new();
+    for had in times {
+        let before = versions.iter().rfind(|(_, at, _)| *at < had.began);
+        let end = had.end.as_ref().map_or(i64::MAX, |(_, at)| *at);
+        let of_then = versions.iter().filter(|(_, at, _)| (had.began..end).contains(at));
+        let own = of_then.map(|(_, _, terms)| terms.licensee.clone());
+        let is_own = |name: &String| before.is_none_or(|(_, _, terms)| terms.licensee != *name);
+        names.extend(own.filter(|name| !name.is_empty() && is_own(name)));
+        query(
+            "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE license_id = $1 AND salt IS NOT NULL \
+             AND id >= $2 AND id < $3",
+        )
+        .bind(&id)
+        .bind(had.first)
+        .bind(had.end.map_or_else(|| "g".to_owned(), |(line, _)| line))
+        .execute(tx)
+        .await?;
+    }
+    erase_names(tx, license, |name| names.iter().any(|own| own == name)).await?;
+    erase_said(tx, license, Some(customer)).await
+}
+
+/// Takes the name of who licensed it out of all that a license ever said, and out of its order. Nobody else changes
+/// the license meanwhile: see [`terms_of`](super::terms_of).
+pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()> {
+    erase_names(tx, license, |_| true).await?;
+    erase_said(tx, license, None).await
+}
+
+/// Takes names out of all that a license ever said.
+async fn erase_names(tx: &mut Tx, license: LicenseId, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+    let id = license.to_string();
+    let rows = query("SELECT version, record FROM terms WHERE license_id = $1 ORDER BY version");
+    let rows = rows.bind(&id).fetch_all(tx).await?;
+    for (position, row) in rows.iter().enumerate() {
+        let mut terms: LicenseTerms = record(row, "record")?;
+        if !is_meant(&terms.licensee) {
+            continue;
+        }
+        terms.licensee = String::new();
+        let nameless = json(&terms)?;
+        query("UPDATE terms SET record = $1 WHERE license_id = $2 AND version = $3")
+            .bind(&nameless)
+            .bind(&id)
+            .bind(row.get::<i64>("version")?)
+            .execute(tx)
+            .await?;
+        // The latest version is what the license says.
+        if position + 1 == rows.len() {
+            query("UPDATE license SET terms = $1, licensee = '' WHERE id = $2")
+                .bind(nameless)
+                .bind(&id)
+                .execute(tx)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the name of who licensed it out of the order of a license: of anybody's, or of one customer's.
+async fn erase_said(tx: &mut Tx, license: LicenseId, customer: Option<CustomerId>) -> Result<()> {
+    let customer = customer.map(|id| id.to_string());
+    let orders = query(
+        "SELECT sale.order_id, sale.product_id, sale.seller, sale.said, sale.customer_id FROM sale_license JOIN sale \
+         ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
+         AND sale.seller = sale_license.seller WHERE sale_license.license_id = $1",
+    );
+    for row in orders.bind(license.to_string()).fetch_all(tx).await? {
+        let mut said: Said = record(&row, "said")?;
+        let is_other = customer.is_some() && row.get::<Option<String>>("customer_id")? != customer;
+        if is_other || !said.members().contains_key("licensee") {
+            continue;
+        }
+        said.say("licensee", "".into());
+        let [order, product, seller] =
+            ["order_id", "product_id", "seller"].map(|name| row.get::<String>(name));
+        query("UPDATE sale SET said = $1 WHERE order_id = $2 AND product_id = $3 AND seller = $4")
+            .bind(json(&said)?)
+            .bind(order?)
+            .bind(product?)
+            .bind(seller?)
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
+}
