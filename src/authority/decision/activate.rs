@@ -38,8 +38,9 @@ use crate::{
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
 /// kinds: [`ErrorKind::TrialUsed`] on terms that are a trial, for a machine whose trial is over or that shows no
 /// hardware by which it could be known again; [`ErrorKind::Outdated`] for a request of more than
-/// [`REQUEST_LASTS`](super::REQUEST_LASTS) ago, [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
-/// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
+/// [`REQUEST_LASTS`](super::REQUEST_LASTS) ago, [`ErrorKind::CrowdedHandle`] when
+/// [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that handle,
+/// [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
 /// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same
 /// name; [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is

@@ -28,8 +28,8 @@ pub(crate) struct Activated {
 }
 
 impl Service {
-    /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for a
-    /// request without one it is `assigned`, or the one of which its product gives trials.
+    /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
+    /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
     /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part
     /// of the answer, and so is an issuer that cannot sign: the seats that came along are free then, and their receipts

@@ -100,8 +100,8 @@ async fn edited(
     Ok(edited)
 }
 
-/// Moves the end of a license, and never to an earlier time. A trial without an end of its own gets so many days more on
-/// each machine.
+/// Moves the end of a license, and never to an earlier time. A trial without an end of its own gets so many days more
+/// on each machine.
 ///
 /// `hand_over` is told what it comes to before anything is stored.
 ///
