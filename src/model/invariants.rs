@@ -344,10 +344,15 @@ pub(super) fn flaw_of_answers(
                 return Some("an activation is refused while one is left");
             }
         }
-        let trial_is_over = |name: Name| ledger.has_had_its_trial(name, universe);
-        if answer.lacks_a_trial && !message.and_then(Message::sender).is_some_and(trial_is_over) {
+        let has_had_its_trial = |name: Name| ledger.has_had_its_trial(name, universe);
+        if answer.lacks_a_trial && !message.and_then(Message::sender).is_some_and(has_had_its_trial) {
             return Some("a trial is refused that is not over");
         }
+        // With the answer its computer has a trial, if it had none before.
+        let trial_is_over = |name: Name| {
+            let end = answer.ledger.trial_ends(universe.hardware(name), universe);
+            end.is_some_and(|end| ledger.now() >= end)
+        };
         let is_late =
             |reply: &Message| matches!(reply, Message::License { name, .. } if trial_is_over(*name));
         if answer.replies.iter().any(is_late) {
