@@ -74,17 +74,18 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
 /// Takes locks on PostgreSQL: the rows of licenses first, by their ids, then what has no row, by its number. So two
 /// transactions never wait for each other. The licenses are read with their locks.
 pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
-    if let Some(ids) = locks.license_ids() {
-        // Their ids do not change, so other transactions may refer to them meanwhile.
+    // One after the other, in order: a plan for any number of them is made anew for each.
+    for id in locks.licenses() {
+        // Ids do not change, so other transactions may refer to them meanwhile.
         let rows = query(
-            "SELECT id, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array($1, ',')) \
-             ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id, terms, taken, deactivated, activated, allowances FROM license WHERE id = $1 \
+             FOR NO KEY UPDATE",
         );
-        for row in rows.bind(ids).fetch_all(tx).await? {
-            // One that is damaged fails where it is asked for.
-            if let Ok(license) = license_in(&row) {
-                tx.know_license(license);
-            }
+        // One that is damaged fails where it is asked for.
+        if let Some(row) = rows.bind(id.to_string()).fetch_optional(tx).await?
+            && let Ok(license) = license_in(&row)
+        {
+            tx.know_license(license);
         }
     }
     if let Some(keys) = locks.advisory_keys() {

@@ -114,20 +114,16 @@ impl Locks {
         self.licenses.is_superset(&needed.licenses) && self.names.is_superset(&needed.names)
     }
 
-    /// The ids of the licenses, parted by commas; none when there is none.
-    pub(super) fn license_ids(&self) -> Option<String> {
-        list(&self.licenses)
+    /// The licenses, in the order in which they are locked.
+    pub(super) fn licenses(&self) -> impl Iterator<Item = LicenseId> {
+        self.licenses.iter().copied()
     }
 
     /// The keys of the advisory locks, parted by commas; none when there is none.
     pub(super) fn advisory_keys(&self) -> Option<String> {
-        list(&self.names)
+        let texts: Vec<String> = self.names.iter().map(i64::to_string).collect();
+        (!texts.is_empty()).then(|| texts.join(","))
     }
-}
-
-fn list<T: ToString>(of: &BTreeSet<T>) -> Option<String> {
-    let texts: Vec<String> = of.iter().map(T::to_string).collect();
-    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 /// Handles have 30 bits.
