@@ -354,7 +354,7 @@ const TRIAL_COPIED: Rules = Rules { copies: true, extends: true, days: 0, draws:
 
 #[test]
 fn the_protocol_holds_for_trials() {
-    let limit = limit() / 8;
+    let limit = limit() / 20;
     let occurring = [Active, Returned, Cancelled];
     let rules = Rules { draws: [1, 1], check_ins: 2, extends: true, ..TRIAL };
     holds("trials", rules, Some(limit), &occurring);

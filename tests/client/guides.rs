@@ -155,6 +155,7 @@ fn the_guide_to_trials_tries_once_and_buys() {
     assert!(client.check().unwrap().is_usable(), "a mistyped key costs nothing");
     assert!(trials_guide::buy(&client, &paid).unwrap());
     assert_eq!(client.check().unwrap().license().unwrap().expires, None);
+    client.online().hand_in().unwrap();
     assert_eq!([&trial, &paid].map(|key| authority.usage(key).unwrap().taken), [0, 1]);
     authority.vendor().give_trials(None).unwrap();
     let other = authority.client(&Machine::new("laptop")).build().unwrap();

@@ -231,6 +231,7 @@ fn a_clock_that_is_set_back_gives_no_day_more() {
     let mut vendor = vendor();
     let device = Device::activated(&mut vendor, "machine");
     vendor.clock.advance_days(14);
+    device.client().observe().unwrap();
     assert!(matches!(device.verdict(), Verdict::Expired { .. }));
     let first_day = TestClock::at(START);
     let of_store =
