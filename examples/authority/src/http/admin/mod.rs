@@ -102,6 +102,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
         .routes(routes!(seats::renew))
         .routes(routes!(accounts::accounts, accounts::new_account))
