@@ -44,6 +44,8 @@ struct Rules {
     period: u8,
     /// How often the vendor resets an allowance or grants one more, where seats are administered.
     resets: u8,
+    /// Whether each activation waits for the vendor's approval, who may say either, and stop the license meanwhile.
+    approval: bool,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -224,6 +226,20 @@ pub(crate) enum Mutant {
     ResetFreesSeats,
     /// Allow: an extra activation is a seat, too.
     ExtraIsASeat,
+    /// Activate: a request is granted though nobody approved it.
+    ApprovalUnasked,
+    /// Activate: what was approved for one device lets another's request pass.
+    AnothersApproval,
+    /// Approve: a second approval counts once more.
+    ApprovedTwice,
+    /// Approve: a request that was refused is approved.
+    RefusedIsApproved,
+    /// Refuse: an approval stays that is taken back.
+    ApprovalNotTakenBack,
+    /// Release: what the device has asked for stays approved.
+    ReleaseKeepsRequests,
+    /// Stop a license: what was asked for stays approved.
+    StoppingKeepsRequests,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.

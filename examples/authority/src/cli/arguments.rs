@@ -5,6 +5,7 @@ mod event;
 mod license;
 mod people;
 mod product;
+mod request;
 mod webhook;
 
 use std::{
@@ -21,6 +22,7 @@ pub(crate) use self::{
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
+    request::RequestCommand,
     webhook::{Allowed, WebhookCommand},
 };
 use crate::{
@@ -199,6 +201,9 @@ pub(crate) enum Command {
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
+    /// Requests that wait for approval, where a license has each activation approved
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),

@@ -12,6 +12,7 @@ mod license_keys;
 mod people;
 mod products;
 mod program;
+mod requests;
 mod restored;
 mod rows;
 mod sale;

@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "account",
     "audit",
     "certificate",
@@ -24,6 +24,7 @@ const GROUPS: [&str; 13] = [
     "policy",
     "product",
     "refusal",
+    "request",
     "token",
     "webhook",
 ];
