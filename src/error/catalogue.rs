@@ -210,6 +210,11 @@ macro_rules! catalogue {
                 "no activation left",
                 "Ask the vendor for more activations. Then ask again.";
 
+                /// The machine has had its trial of the product, or shows no hardware by which it could be known again.
+                TrialUsed, NODELOCK_TRIAL_USED = 81, "trial-used", ends, 403,
+                "the trial of this machine is over",
+                "Buy a license, and enter its key. The vendor can let the trial last longer.";
+
                 /// The license has the vendor approve each activation. The request is kept there and stays pending here:
                 /// the same one gets its license once it is approved.
                 ApprovalWanted, NODELOCK_APPROVAL_WANTED = 82, "approval-wanted", authority, 409,

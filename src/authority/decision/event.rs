@@ -57,6 +57,8 @@ pub enum EventKind {
     Released,
     /// The vendor took the release of a seat back.
     Unreleased,
+    /// The vendor let the trial of a seat's machine last longer.
+    TrialExtended,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
     /// A request waits for approval.
@@ -85,7 +87,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -101,6 +103,7 @@ impl EventKind {
         Self::Lost,
         Self::Released,
         Self::Unreleased,
+        Self::TrialExtended,
         Self::Allowed,
         Self::RequestWaiting,
         Self::RequestApproved,
@@ -132,6 +135,7 @@ impl EventKind {
             Self::Lost => "lost",
             Self::Released => "released",
             Self::Unreleased => "unreleased",
+            Self::TrialExtended => "trial-extended",
             Self::Allowed => "allowed",
             Self::RequestWaiting => "request-waiting",
             Self::RequestApproved => "request-approved",

@@ -192,6 +192,18 @@ async fn execute(
             })
             .await
         }
+        Command::ExtendTrial { seat, by } => {
+            let extension = by.extension()?;
+            at_work(service().await?, async |service| {
+                let (seat, until) = service.extend_trial(choice(seat), extension, |_| (), occasion).await?;
+                let handle = seat.handle().to_string();
+                let words = format!(
+                    "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
+                );
+                Ok(Report::new(words, json!({ "handle": handle, "until": until.to_string() })))
+            })
+            .await
+        }
         Command::Return { seat } => {
             at_work(service().await?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();

@@ -17,7 +17,7 @@ use crate::{
     domain::{CustomerId, LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},
+    service::{self, Buyer, Changing, Database, Edited, InPlaceOf, NewOrder, Offer, Placed, Sale},
 };
 
 /// Where a vendor deals with licenses.
@@ -195,11 +195,7 @@ impl Desk<'_> {
     }
 
     async fn extend(&self, id: LicenseId, by: &ExtendBy, changing: Changes) -> Result<Report> {
-        let extension = match (by.days, by.until) {
-            (Some(days), _) => Extension::Days(days),
-            (None, Some(until)) => Extension::Until(until),
-            (None, None) => return Err(Failure::Usage("say by how much".into())),
-        };
+        let extension = by.extension()?;
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
         let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))

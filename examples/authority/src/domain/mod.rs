@@ -48,7 +48,7 @@ pub(crate) use self::{
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
-    terms::{FeatureBody, SaidTerms},
+    terms::{FeatureBody, SaidTerms, present},
     webhook::{DeliveryRow, Webhook},
 };
 use crate::failure::Result;

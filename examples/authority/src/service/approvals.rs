@@ -191,7 +191,7 @@ mod tests {
 
     /// The key of a license of so many seats whose activations wait.
     async fn sold(authority: &Authority, seats: u32) -> String {
-        authority.sell_on(seats, |terms| terms.approval = ApprovalPolicy::Required).await
+        authority.sell_with(seats, |terms| terms.approval = ApprovalPolicy::Required).await
     }
 
     async fn license_of_all(authority: &Authority) -> LicenseId {

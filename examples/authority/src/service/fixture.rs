@@ -72,11 +72,11 @@ impl Authority {
 
     /// Sells a license and returns its key.
     pub(crate) async fn sell(&self, seats: u32) -> String {
-        self.sell_on(seats, |_| {}).await
+        self.sell_with(seats, |_| ()).await
     }
 
-    /// The same on other terms.
-    pub(crate) async fn sell_on(&self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> String {
+    /// The same on terms that `change` makes of the defaults.
+    pub(crate) async fn sell_with(&self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let mut terms = LicenseTerms::new(id, PRODUCT, seats, now());
         change(&mut terms);

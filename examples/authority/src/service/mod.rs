@@ -47,6 +47,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trials;
 mod unrelease;
 mod verify;
 mod webhooks;

@@ -101,6 +101,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
         .routes(routes!(requests::requests))
         .routes(routes!(requests::approve_request))
