@@ -80,7 +80,7 @@ pub struct CommandError {
     /// What to do about it.
     pub hint: Option<&'static str>,
     /// The seats that there are, when none is free.
-    pub seats: Option<SeatList>,
+    pub seats: Option<Box<SeatList>>,
     /// When the trial of this machine ended, if that is what is wrong.
     pub trial_ended: Option<Timestamp>,
     pub exit: u8,
@@ -147,7 +147,7 @@ impl From<nodelock::Error> for CommandError {
         let message = format!("{error:#}");
         let exit = if error.kind() == ErrorKind::InvalidInput { USAGE } else { FAILED };
         let (kind, hint) = (error.kind().code().to_owned(), advice::on(&error));
-        let (seats, trial_ended) = (error.seats().cloned(), error.trial_ended());
+        let (seats, trial_ended) = (error.seats().cloned().map(Box::new), error.trial_ended());
         Self { kind, message, hint, seats, trial_ended, exit }
     }
 }

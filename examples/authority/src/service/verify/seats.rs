@@ -3,6 +3,7 @@
 use nodelock::{
     LicenseId, Timestamp,
     authority::{Seat, SeatState},
+    fingerprint::Fingerprint,
 };
 
 use super::{Findings, Known, row::Row};
@@ -90,9 +91,10 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     }
     row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
     // A seat that says nothing of its computer is over, and nothing of it is left but what a trial is known by.
-    let says_nothing = device.is_none_or(|device| device == DeviceDescription::default())
-        && seat.is_over(Timestamp::MAX)
-        && seat == seat.without_computer(Timestamp::MAX);
+    let is_known_by_tags = seat.is_over(Timestamp::MAX) && seat == seat.without_computer(Timestamp::MAX);
+    let says_nothing = seat.label().is_empty()
+        && device.is_none_or(|device| device == DeviceDescription::default())
+        && (*seat.fingerprint() == Fingerprint::default() || is_known_by_tags);
     let is_flag = described.is_none_or(|described| described == 1 || (described == 0 && says_nothing));
     row.expect("described", is_flag, "its record says something of its computer");
     let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];
