@@ -10,6 +10,7 @@ mod order;
 mod product;
 mod refusal;
 mod refusals;
+mod request;
 mod retention;
 pub(crate) mod rights;
 mod said;
@@ -44,6 +45,7 @@ pub(crate) use self::{
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
     refusals::Refusals,
+    request::{RequestCursor, RequestRow, changed},
     retention::{Retention, RetentionChange, days_before},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},

@@ -117,6 +117,8 @@ named! {
         Release = "release",
         /// Return a held seat to the pool.
         ReturnHeld = "return-held",
+        /// Approve an activation that waits, or refuse it.
+        Approve = "approve",
         /// Answer a device's question whether it may give its seat up.
         Preflight = "preflight",
         /// Show a license to whoever has its key.
@@ -196,6 +198,7 @@ fn rule(act: Act) -> Rule {
         Act::Renew => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::Release => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::ReturnHeld => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
+        Act::Approve => ([All, All, All, No, Own], Some(SeatsWrite), Nobody),
         Act::Preflight => ([No, No, No, No, No], None, Anybody),
         Act::ShowHolding => ([No, No, No, No, No], None, Anybody),
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
@@ -454,6 +457,7 @@ redeem           xxx--  ---x--  x-
 renew            xxx--  ---x--  --
 release          xxx--  ---x--  --
 return-held      xxx--  ---x--  --
+approve          xxx-o  ---x--  --
 preflight        -----  ------  x-
 show-holding     -----  ------  x-
 customer-release -----  ------  x-

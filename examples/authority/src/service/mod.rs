@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activate;
+mod approvals;
 mod backup;
 mod certificate;
 mod check_in;
@@ -63,6 +64,7 @@ use nodelock::{
 pub(crate) use self::{
     accounts::{AccountChange, SecondFactor, accounts, change_account, new_account, new_second_factor},
     activate::Activated,
+    approvals::{Word, request, requests, requests_after},
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,

@@ -98,6 +98,12 @@ table!(
     "device_key, day, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number",
     "device_key, day, asked, kind"
 );
+table!(
+    APPROVAL,
+    "approval",
+    "handle, device_key, license_id, state, changed, peer, record",
+    "handle, device_key"
+);
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 table!(ACCOUNT, "account", "name, record", "name");

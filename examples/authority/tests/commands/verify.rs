@@ -194,6 +194,15 @@ fn authority() -> Authority {
         "INSERT INTO reseller_license (license_id, account) \
          SELECT license_id, 'jane' FROM sale_license WHERE seller = 'jane'",
     );
+    // Requests that wait for approval, with one that is approved and one that is refused.
+    let (_, waits) = sell(&["sixth", "--approval", "required"]);
+    for (name, ruled) in [("waits", None), ("approved", Some("approve")), ("turned down", Some("refuse"))] {
+        let pending = authority.device(name).begin(&waits).unwrap();
+        assert_eq!(authority.refused(&["activate", "-"], &pending.to_bytes()), "approval-wanted");
+        if let Some(ruled) = ruled {
+            authority.done(&["request", ruled, &pending.request().handle.to_string()]);
+        }
+    }
     // The next command seals all of it anew.
     ledger.execute("UPDATE audit SET seal = NULL; DELETE FROM audit_seal");
     let bytes = |of: &str| match authority.engine() {

@@ -16,6 +16,7 @@ mod once;
 mod orders;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -104,6 +105,9 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::return_held))
         .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
+        .routes(routes!(requests::requests))
+        .routes(routes!(requests::approve_request))
+        .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))

@@ -341,6 +341,18 @@ impl Audit {
                 is_about_no_seat(row);
                 row.expect("license_id", license.is_some(), "the line is about no license");
             }
+            // Its seat is not there yet, and may never be.
+            None if [EventKind::RequestWaiting, EventKind::RequestApproved, EventKind::RequestRefused]
+                .into_iter()
+                .any(is) =>
+            {
+                row.seat_name();
+                for column in ["from_state", "to_state"] {
+                    let is_null = row.is_null(column);
+                    row.expect(column, is_null, "there is no seat yet");
+                }
+                row.expect("license_id", license.is_some(), "the line is about no license");
+            }
             // A license that the ledger had lost.
             None if is(EventKind::Healed) && row.is_null("handle") => {
                 is_about_no_seat(row);
