@@ -7,6 +7,7 @@ mod advice;
 mod allowance;
 #[cfg(feature = "online")]
 mod asynchronous;
+mod came_back;
 mod check;
 mod clock;
 #[cfg(feature = "online")]

@@ -76,7 +76,8 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         cancel(work, request, binding)?;
         return Ok(Ruling::Refused(is_over(ErrorKind::RequestCancelled, request.handle)));
     }
-    // What is refused from here on changes nothing but what came along, and counts that it matches no seat.
+    // What is refused from here on changes nothing but what came along, and counts that it matches no seat or that a
+    // released machine is back.
     let mut trial = work.clone();
     match answer(&mut trial, file, key, assigned, given_up) {
         Ok(ruling) => {
@@ -85,6 +86,10 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         }
         Err(Stop::Refused(refusal)) => {
             work.keep_unmatched(trial);
+            let asked = work.seat(request.into()).filter(|seat| seat.request_digest == request.digest());
+            if let Some(seat) = asked.cloned() {
+                work.note_return(&seat, "request");
+            }
             Ok(Ruling::Refused(refusal))
         }
         Err(stop) => Err(stop),
