@@ -1,6 +1,7 @@
 //! Terms as somebody says them: some of them, by their names. Layers of them make the terms of a sale.
 
 use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -80,6 +81,13 @@ impl Said {
     /// Fails with [`Failure::Usage`] for a name or a value that terms do not have.
     pub(crate) fn apply(&self, terms: &LicenseTerms, now: Timestamp) -> Result<LicenseTerms> {
         let unfit = |reason: String| Failure::Usage(format!("these terms cannot be said: {reason}"));
+    /// A number for what is said, which other words do not have: the beginning of its SHA-256. Nobody counts how often
+    /// it was changed, and whoever finds the words that they saw may change them.
+    pub(crate) fn version(&self) -> Result<u32> {
+        let digest = digest(&SHA256, &serde_json::to_vec(&self.0)?);
+        Ok(digest.as_ref().iter().take(4).fold(0, |number, byte| (number << 8) | u32::from(*byte)))
+    }
+
         if let Some(name) = NOT_TO_SAY.into_iter().find(|name| self.0.contains_key(*name)) {
             return Err(unfit(format!("{name} is not one of them")));
         }

@@ -1,5 +1,6 @@
 //! What holds for every call.
 
+mod desk;
 mod filter;
 mod shop;
 mod staff;
@@ -16,13 +17,15 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 61] = [
+const CALLS: [(&str, Option<Act>); 64] = [
     ("accounts", Some(Act::Accounts)),
+    ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
     ("audit", Some(Act::ShowAudit)),
     ("change_password", Some(Act::Accounts)),
     ("change_role", Some(Act::Accounts)),
+    ("check_in", Some(Act::CheckIn)),
     ("customer", Some(Act::ShowLicenses)),
     ("customers", Some(Act::ShowLicenses)),
     ("deactivate", Some(Act::Release)),
@@ -53,6 +56,7 @@ const CALLS: [(&str, Option<Act>); 61] = [
     ("policies", Some(Act::Oneself)),
     ("product", Some(Act::Oneself)),
     ("products", Some(Act::Oneself)),
+    ("redeem", Some(Act::Redeem)),
     ("refusals", Some(Act::ShowRefusals)),
     ("rekey", Some(Act::Rekey)),
     ("release", Some(Act::Release)),
