@@ -68,7 +68,8 @@ pub(super) async fn end(tx: &mut Tx, id: LicenseId, reason: &str, occasion: &Per
         terms.suspended = true;
         store::set_terms(tx, &terms, version.saturating_add(1), occasion).await?;
         store::set_void(tx, id, occasion).await?;
-        AuditLine { action: "license-voided", license: Some(id), detail: reason }.write(tx, occasion).await?;
+        let line = AuditLine { action: "license-voided", license: Some(id), detail: "" };
+        line.write_about(tx, reason, occasion).await?;
     }
     Ok(voided.is_none())
 }
