@@ -311,7 +311,6 @@ class Vendor:
 
     def activate(self, activation, peer):
         """Settles a request. What came along is free also while no license can be signed."""
-        self.limits.license_keys.check(peer)
         try:
             decision, text = self.settle(activation, peer)
         except Refused as refused:
@@ -321,6 +320,7 @@ class Vendor:
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
+        # A right key is not refused because of wrong ones from the same address.
         if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
         return decision, text

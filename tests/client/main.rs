@@ -8,6 +8,7 @@ mod allowance;
 mod approvals;
 #[cfg(feature = "online")]
 mod asynchronous;
+mod came_back;
 mod check;
 mod clock;
 #[cfg(feature = "online")]

@@ -81,8 +81,8 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         cancel(work, request, binding)?;
         return Ok(Ruling::Refused(is_over(ErrorKind::RequestCancelled, request.handle)));
     }
-    // What is refused from here on changes nothing but what came along, counts that it matches no seat, and may wait
-    // for approval.
+    // What is refused from here on changes nothing but what came along, counts that it matches no seat or that a
+    // released machine is back, and may wait for approval.
     let mut tried = work.clone();
     match answer(&mut tried, file, key, assigned, given_up) {
         Ok(ruling) => {
@@ -91,6 +91,10 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         }
         Err(Stop::Refused(refusal)) => {
             work.keep_of_refused(tried);
+            let asked = work.seat(request.into()).filter(|seat| seat.request_digest == request.digest());
+            if let Some(seat) = asked.cloned() {
+                work.note_return(&seat, "request");
+            }
             Ok(Ruling::Refused(refusal))
         }
         Err(stop) => Err(stop),

@@ -59,6 +59,8 @@ pub enum EventKind {
     Unreleased,
     /// The vendor let the trial of a seat's machine last longer.
     TrialExtended,
+    /// The device of a seat that was released speaks again.
+    CameBack,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
     /// A request waits for approval.
@@ -87,7 +89,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -104,6 +106,7 @@ impl EventKind {
         Self::Released,
         Self::Unreleased,
         Self::TrialExtended,
+        Self::CameBack,
         Self::Allowed,
         Self::RequestWaiting,
         Self::RequestApproved,
@@ -136,6 +139,7 @@ impl EventKind {
             Self::Released => "released",
             Self::Unreleased => "unreleased",
             Self::TrialExtended => "trial-extended",
+            Self::CameBack => "came-back",
             Self::Allowed => "allowed",
             Self::RequestWaiting => "request-waiting",
             Self::RequestApproved => "request-approved",

@@ -259,6 +259,14 @@ impl<'r> Work<'r> {
         });
     }
 
+    /// The device of a seat speaks, after the seat was released or not: the vendor learns of the first, once a day.
+    pub(super) fn note_return(&mut self, seat: &Seat, by: &str) {
+        if let Some(back) = seat.come_back(self.moment.now) {
+            self.note(EventKind::CameBack, Some(seat), &back, by);
+            self.update(back);
+        }
+    }
+
     pub(super) fn note_of_nobody(&mut self, kind: EventKind, detail: String) {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }

@@ -292,6 +292,9 @@ pub(crate) struct SeatRow {
     pub(crate) reason: String,
     pub(crate) revision: u32,
     pub(crate) copies: u32,
+    /// On how many days its device spoke after it was released, and when it did last.
+    pub(crate) came_back: u32,
+    pub(crate) came_back_at: Option<Timestamp>,
     pub(crate) virtual_machine: bool,
     pub(crate) container: bool,
     pub(crate) device: DeviceDescription,

@@ -187,7 +187,7 @@ fn rule(act: Act) -> Rule {
         Act::Resume => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
-        Act::Extend => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
+        Act::Extend => ([All, All, Quota(20), No, Own], Some(LicensesWrite), Nobody),
         Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
@@ -446,7 +446,7 @@ suspend          xx--o  --x---  --
 resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
-extend           xxq--  --x---  --
+extend           xxq-o  --x---  --
 erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --

@@ -117,9 +117,9 @@ impl Service {
         let taken = store::count_taken_seats_of(&mut tx, license).await?;
         let deactivated = DeactivatedLicense { seats: deactivated, taken };
         hand_over(&deactivated)?;
-        let detail = format!("{released} seats: {notice}");
+        let detail = format!("{released} seats");
         let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };
-        line.write(&mut tx, occasion).await?;
+        line.write_about(&mut tx, notice, occasion).await?;
         tx.commit().await?;
         Ok(deactivated)
     }

@@ -30,8 +30,8 @@ pub(crate) struct Erased {
     pub(crate) seats: u64,
 }
 
-/// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it in
-/// all that the licenses ever said and in their orders; what seats say of their computers; what was refused; addresses
+/// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it, and
+/// the metadata, in all that the licenses ever said and in their orders; what seats say of their computers; what was refused; addresses
 /// and names in the audit's lines about the licenses. Of a license that the customer had once it is the name and the
 /// audit's lines of that time.
 ///

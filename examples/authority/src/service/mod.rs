@@ -9,6 +9,7 @@ mod approvals;
 mod backup;
 mod certificate;
 mod check_in;
+mod codes;
 mod customer_release;
 mod customers;
 mod deactivate;
@@ -68,6 +69,7 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
+    codes::Came,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
     deactivate::{Deactivated, DeactivatedLicense},
     edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
@@ -99,7 +101,7 @@ pub(crate) use self::{
         replay, test_webhook, webhooks,
     },
 };
-use self::{derivations::Derivations, limits::Limits, notes::Notes};
+use self::{codes::Codes, derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database, MAIL, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
@@ -118,6 +120,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What came of typed codes.
+    codes: Codes,
     /// What was refused to bearers lately.
     refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
@@ -135,6 +139,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            codes: Codes::default(),
             refusals: Arc::default(),
             vault: None,
             run,

@@ -73,7 +73,8 @@ pub(super) async fn end(tx: &mut Tx, id: LicenseId, reason: &str, occasion: &Per
         store::set_terms(tx, &terms, version.saturating_add(1), occasion).await?;
         store::set_void(tx, id, occasion).await?;
         store::forget_approvals_of(tx, id).await?;
-        AuditLine { action: "license-voided", license: Some(id), detail: reason }.write(tx, occasion).await?;
+        let line = AuditLine { action: "license-voided", license: Some(id), detail: "" };
+        line.write_about(tx, reason, occasion).await?;
     }
     Ok(voided.is_none())
 }

@@ -474,8 +474,8 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let updated = query(
         "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
          contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
-         label = $14, record = $15, installed = $16 \
-         WHERE handle = $17 AND device_key = $18 AND state = $19 AND counted = $20 AND lapsed = $21",
+         label = $14, record = $15, installed = $16, came_back = $17, came_back_at = $18 \
+         WHERE handle = $19 AND device_key = $20 AND state = $21 AND counted = $22 AND lapsed = $23",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
@@ -493,6 +493,8 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(seat.label())
     .bind(json(seat)?)
     .bind(seat.machine().to_vec())
+    .bind(i64::from(seat.came_back()))
+    .bind(seat.came_back_at().map(seconds))
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(before.state.name())

@@ -77,7 +77,7 @@ table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
-     reason, revision, copies, \
+     reason, revision, copies, came_back, came_back_at, \
      virtual_machine, container, label, machine, record, installed, product_id, described",
     "handle, device_key"
 );

@@ -6,6 +6,7 @@ mod credentials;
 mod customers;
 mod deactivate;
 mod description;
+mod desk;
 mod etag;
 mod events;
 mod licenses;
@@ -109,6 +110,9 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(requests::approve_request))
         .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))
+        .routes(routes!(desk::redeem))
+        .routes(routes!(desk::check_in))
+        .routes(routes!(desk::activate))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))

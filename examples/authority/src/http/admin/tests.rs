@@ -1,5 +1,6 @@
 //! What holds for every call.
 
+mod desk;
 mod filter;
 mod shop;
 mod staff;
@@ -16,14 +17,16 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 70] = [
+const CALLS: [(&str, Option<Act>); 73] = [
     ("accounts", Some(Act::Accounts)),
+    ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
     ("approve_request", Some(Act::Approve)),
     ("audit", Some(Act::ShowAudit)),
     ("change_password", Some(Act::Accounts)),
     ("change_role", Some(Act::Accounts)),
+    ("check_in", Some(Act::CheckIn)),
     ("customer", Some(Act::ShowLicenses)),
     ("customers", Some(Act::ShowLicenses)),
     ("deactivate", Some(Act::Release)),
@@ -58,6 +61,7 @@ const CALLS: [(&str, Option<Act>); 70] = [
     ("policies", Some(Act::Oneself)),
     ("product", Some(Act::Oneself)),
     ("products", Some(Act::Oneself)),
+    ("redeem", Some(Act::Redeem)),
     ("refusals", Some(Act::ShowRefusals)),
     ("refuse_request", Some(Act::Approve)),
     ("rekey", Some(Act::Rekey)),

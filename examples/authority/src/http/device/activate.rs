@@ -82,7 +82,8 @@ pub(super) struct Granted {
         ),
         (
             status = 429,
-            description = "Too many unknown license keys from here. Codes: `too-many-attempts`.",
+            description = "Too many unknown license keys from here, and this is one; or very many refused requests with this \
+                           key. Codes: `too-many-attempts`.",
             body = Details,
             content_type = "application/problem+json",
             headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),

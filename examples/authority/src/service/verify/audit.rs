@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 44] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 45] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -56,6 +56,7 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 44] = [
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
     ("chain-differs", false),
+    ("many-wrong-codes", false),
     ("webhook-added", false),
     ("webhook-removed", false),
     ("webhook-secret-changed", false),
