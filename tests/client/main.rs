@@ -5,6 +5,7 @@ mod activations;
 mod adversary;
 mod advice;
 mod allowance;
+mod approvals;
 #[cfg(feature = "online")]
 mod asynchronous;
 mod check;

@@ -15,7 +15,7 @@ pub struct Event {
     pub license: Option<LicenseId>,
     /// The seat; none if nobody has asked for it yet.
     pub seat: Option<SeatName>,
-    /// The seat's state before; none for a new one.
+    /// The seat's state before; none for a new one, and for a request that waits.
     pub before: Option<SeatState>,
     /// The seat's state now.
     pub after: Option<SeatState>,
@@ -61,6 +61,12 @@ pub enum EventKind {
     TrialExtended,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
+    /// A request waits for approval.
+    RequestWaiting,
+    /// The vendor approved a request.
+    RequestApproved,
+    /// The vendor refused a request.
+    RequestRefused,
     /// Another copy of a store seems to be in use, or one from before a deactivation is.
     CopySuspected,
     /// A code was tried at a seat.
@@ -81,7 +87,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -99,6 +105,9 @@ impl EventKind {
         Self::Unreleased,
         Self::TrialExtended,
         Self::Allowed,
+        Self::RequestWaiting,
+        Self::RequestApproved,
+        Self::RequestRefused,
         Self::CopySuspected,
         Self::CodeTried,
         Self::EvidenceKept,
@@ -128,6 +137,9 @@ impl EventKind {
             Self::Unreleased => "unreleased",
             Self::TrialExtended => "trial-extended",
             Self::Allowed => "allowed",
+            Self::RequestWaiting => "request-waiting",
+            Self::RequestApproved => "request-approved",
+            Self::RequestRefused => "request-refused",
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",
             Self::EvidenceKept => "evidence-kept",

@@ -119,7 +119,7 @@ pub(super) struct Release {
 #[serde(deny_unknown_fields)]
 pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
-    device: Option<String>,
+    pub(super) device: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -145,7 +145,7 @@ fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
     }
 }
 
-fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
+pub(super) fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
     let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
     let device = device.map(str::parse).transpose();
     Ok(SeatChoice { handle, device: device.map_err(|_| Problem::malformed("`device` is no key"))? })
