@@ -3,6 +3,7 @@
 mod customer;
 mod event;
 mod license;
+mod mail;
 mod people;
 mod product;
 mod request;
@@ -20,10 +21,11 @@ pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
+    mail::{MailArguments, MailCommand, MailPolicyArguments},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     request::RequestCommand,
-    webhook::{Allowed, WebhookCommand},
+    webhook::{Allowed, Replayed, WebhookCommand},
 };
 use crate::{
     domain::{
@@ -205,6 +207,9 @@ pub(crate) enum Command {
     /// Servers of yours that are told of events
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// What customers are mailed, and what became of it
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
@@ -317,6 +322,8 @@ pub(crate) struct ServeArguments {
     pub(crate) trusted_proxy: Vec<IpAddr>,
     #[command(flatten)]
     pub(crate) webhooks: Allowed,
+    #[command(flatten)]
+    pub(crate) mail: MailArguments,
 }
 
 #[derive(Args)]

@@ -20,6 +20,7 @@ use super::{
     },
     bulk, customers, events,
     licenses::Desk,
+    mail,
     output::{self, Listing, Report},
     people, products, refusals, requests, seats, webhooks,
 };
@@ -232,6 +233,7 @@ async fn execute(
         Command::Webhook(command) => {
             webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
+        Command::Mail(command) => mail::run(command, database, occasion, installation.json).await,
         Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
         Command::Request(RequestCommand::List { license }) => {
             requests::list(*license, database, occasion, installation.json).await

@@ -70,6 +70,15 @@ impl Desk<'_> {
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
             }
+            LicenseCommand::SendKey { id, hint } => {
+                let (hint, occasion) = (hint.as_deref(), self.occasion);
+                let sent = service::send_key(self.database, *id, hint, |_| Ok(()), occasion).await?;
+                let words = format!(
+                    "The key ..{} of license {id} is on its way to its customer: a server with --mail-command sends it.",
+                    sent.key_hint
+                );
+                Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": sent.key_hint })))
+            }
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
             LicenseCommand::Void { yes: false, .. } => {
@@ -144,7 +153,7 @@ impl Desk<'_> {
         };
         let vault = self.vault().await?;
         let vault = vault.as_ref();
-        let buyer = Buyer { order: order.as_ref(), customer: new.customer };
+        let buyer = Buyer { order: order.as_ref(), customer: new.customer, mails: new.mail };
         let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
         let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
         match outcome {

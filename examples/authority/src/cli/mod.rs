@@ -7,6 +7,7 @@ mod confirm;
 mod customers;
 mod events;
 mod licenses;
+mod mail;
 mod output;
 mod people;
 mod products;
@@ -88,7 +89,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 78] = [
+    const COMMANDS: [(&str, Option<Act>); 83] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -126,11 +127,16 @@ mod tests {
         ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
         ("license revoke-key", Some(Act::Rekey)),
+        ("license send-key", Some(Act::SendKey)),
         ("license show", Some(Act::ShowLicenses)),
         ("license show-key", Some(Act::Rekey)),
         ("license suspend", Some(Act::Suspend)),
         ("license void", Some(Act::Edit)),
         ("list", Some(Act::ShowSeats)),
+        ("mail list", Some(Act::Mails)),
+        ("mail policy", Some(Act::Products)),
+        ("mail replay", Some(Act::Mails)),
+        ("mail sample", None),
         ("order list", Some(Act::ShowLicenses)),
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),

@@ -212,13 +212,14 @@ pub(crate) fn customer_words(customer: &Customer) -> String {
 }
 
 pub(crate) fn customer(customer: &Customer) -> Value {
-    let CustomerDetails { name, email, external_id, notes } = &customer.details;
+    let CustomerDetails { name, email, external_id, notes, language } = &customer.details;
     json!({
         "id": customer.id.to_string(),
         "name": name,
         "email": email,
         "external_id": external_id,
         "notes": notes,
+        "language": language,
         "created": customer.created.to_string(),
         "revision": customer.revision,
         "erased": time(customer.erased),

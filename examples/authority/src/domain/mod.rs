@@ -5,6 +5,7 @@ mod customer;
 mod event;
 pub(crate) mod filter;
 mod location;
+mod mail;
 mod order;
 mod product;
 mod refusal;
@@ -39,6 +40,7 @@ pub(crate) use self::{
     customer::{Customer, CustomerDetails, CustomerId},
     event::{EventRow, kind_of},
     location::Location,
+    mail::{Language, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},

@@ -62,7 +62,7 @@ impl Service {
         hand_over: impl FnOnce(&DeactivatedLicense) -> Result<()>,
         occasion: &Occasion,
     ) -> Result<DeactivatedLicense> {
-        let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?;
+        let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?.one_of_many();
         self.deactivate_by(AT_ONCE, license, (notice, hand_over), occasion).await
     }
 

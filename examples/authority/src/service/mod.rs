@@ -12,6 +12,7 @@ mod check_in;
 mod customer_release;
 mod customers;
 mod deactivate;
+mod deliveries;
 mod derivations;
 mod driver;
 mod edit;
@@ -23,6 +24,7 @@ mod holding;
 mod license_keys;
 mod limits;
 mod lists;
+mod mail;
 mod notes;
 mod once;
 mod orders;
@@ -73,6 +75,7 @@ pub(crate) use self::{
     events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
+    mail::{Mailer, Sent, edit_mail_policy, mail_policies, mails_after, replay_mails, sample, send_key},
     once::Once,
     orders::{EditedLicense, extend_order, order, void_order},
     pages::{Wanted, audit_after, customers_after, licenses_after, orders_after, seats_after},
@@ -97,7 +100,7 @@ pub(crate) use self::{
     },
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database, Replay};
+pub(crate) use crate::store::{CredentialRow, Database, MAIL, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 17] = [
+const MIGRATIONS: [(&str, &str); 18] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -32,6 +32,7 @@ const MIGRATIONS: [(&str, &str); 17] = [
     ("webhook", include_str!("migrations/0015_webhook.sql")),
     ("order of a seller", include_str!("migrations/0016_order_of_seller.sql")),
     ("approval", include_str!("migrations/0017_approval.sql")),
+    ("mail", include_str!("migrations/0018_mail.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

@@ -11,6 +11,7 @@ mod audit;
 mod backup;
 mod counters;
 mod customers;
+mod deliveries;
 mod events;
 mod filtered;
 mod group;
@@ -19,6 +20,7 @@ mod ledger;
 mod license_keys;
 mod licenses;
 mod locks;
+mod mail;
 mod migrations;
 mod pages;
 mod personal;
@@ -64,6 +66,10 @@ pub(crate) use self::{
     customers::{
         customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
     },
+    deliveries::{
+        Attempt, Claim, Claimed, MAIL, Next, Replay, claim, deliveries_after, licenses_to_replay,
+        replay_of_license, set_attempted,
+    },
     events::{events_after, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
@@ -74,6 +80,10 @@ pub(crate) use self::{
         terms_of, versions_of,
     },
     locks::Locks,
+    mail::{
+        Addressee, addressee_of, is_mail_due, mail_policy, mail_policy_of, set_mail_policy,
+        set_mail_policy_of,
+    },
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
     personal::{
         described_seats, erase_customer, erase_licensee, erase_times_of, forget_attempts, forget_check_ins,
@@ -101,9 +111,8 @@ pub(crate) use self::{
     strangers::forget_evidence_before,
     tx::Tx,
     webhooks::{
-        Attempt, Claim, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
-        licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
-        webhook, webhooks, webhooks_to_tell,
+        SealedSecrets, insert_webhook, remove_webhook, secrets_of, set_secret, webhook, webhooks,
+        webhooks_to_tell,
     },
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};

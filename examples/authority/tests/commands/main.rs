@@ -9,6 +9,7 @@ mod filters;
 mod giving;
 mod issuer_certificate;
 mod license_keys;
+mod mail;
 mod people;
 mod products;
 mod program;

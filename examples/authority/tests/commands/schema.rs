@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
     "account",
     "audit",
     "certificate",
@@ -20,6 +20,7 @@ const GROUPS: [&str; 14] = [
     "deployment-key",
     "event",
     "license",
+    "mail",
     "order",
     "policy",
     "product",

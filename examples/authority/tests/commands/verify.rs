@@ -223,6 +223,14 @@ fn authority() -> Authority {
     authority.done(&["license", "suspend", &other]);
     authority.done(&["license", "resume", &other]);
     authority.done(&["webhook", "remove", &removed]);
+    // Customers who are mailed, one of them a key; and what is said of that.
+    let policy = ["mail", "policy", "--from", "sales@example.com"];
+    authority.done(&[&policy[..], &["--language", "en", "--event", "license.key-sent"]].concat());
+    authority.done(&["mail", "policy", "--product", "example", "--language", "de"]);
+    authority.done(&["customer", "edit", &joe, "--language", "de"]);
+    for id in [&jane, &joe] {
+        authority.done(&["license", "new", "--customer", id, "--mail"]);
+    }
     let tried = "attempts = 1, tried = 1790000000, status = 503, said = 'the status 503'";
     Ledger::open(&authority).execute(&format!("UPDATE delivery SET {tried}"));
     // As of a key that was sold while there was no vault.

@@ -10,6 +10,7 @@ mod etag;
 mod events;
 mod licenses;
 mod lists;
+mod mails;
 mod me;
 mod once;
 mod orders;
@@ -90,6 +91,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(licenses::keys::keys, licenses::keys::add_key))
         .routes(routes!(licenses::keys::revoke_key))
         .routes(routes!(licenses::keys::show_key))
+        .routes(routes!(licenses::keys::send_key))
         .routes(routes!(licenses::keys::rekey))
         .routes(routes!(deactivate::deactivate))
         .routes(routes!(licenses::counters::reset_counter))
@@ -125,6 +127,10 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::deliveries))
+        .routes(routes!(mails::mails))
+        .routes(routes!(mails::replay_mails))
+        .routes(routes!(mails::mail_policies))
+        .routes(routes!(mails::edit_mail_policy))
         .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 65] = [
+const CALLS: [(&str, Option<Act>); 70] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -32,6 +32,7 @@ const CALLS: [(&str, Option<Act>); 65] = [
     ("disable_account", Some(Act::Accounts)),
     ("edit", Some(Act::Edit)),
     ("edit_customer", Some(Act::Sell)),
+    ("edit_mail_policy", Some(Act::Products)),
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
@@ -42,6 +43,8 @@ const CALLS: [(&str, Option<Act>); 65] = [
     ("keys", Some(Act::ShowLicenses)),
     ("license", Some(Act::ShowLicenses)),
     ("licenses", Some(Act::ShowLicenses)),
+    ("mail_policies", Some(Act::Oneself)),
+    ("mails", Some(Act::Mails)),
     ("me", Some(Act::Oneself)),
     ("new_account", Some(Act::Accounts)),
     ("new_customer", Some(Act::Sell)),
@@ -62,6 +65,7 @@ const CALLS: [(&str, Option<Act>); 65] = [
     ("remove_webhook", Some(Act::Webhooks)),
     ("renew", Some(Act::Renew)),
     ("replay", Some(Act::Webhooks)),
+    ("replay_mails", Some(Act::Mails)),
     ("requests", Some(Act::ShowSeats)),
     ("reset_counter", Some(Act::ResetCounters)),
     ("resume", Some(Act::Resume)),
@@ -71,6 +75,7 @@ const CALLS: [(&str, Option<Act>); 65] = [
     ("revoke_token", Some(Act::Tokens)),
     ("seats", Some(Act::ShowSeats)),
     ("sell", Some(Act::Sell)),
+    ("send_key", Some(Act::SendKey)),
     ("show_key", Some(Act::Rekey)),
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),

@@ -32,6 +32,7 @@ async fn entered(authority: &Authority) -> CustomerId {
         email: SECRETS[1].into(),
         external_id: SECRETS[2].into(),
         notes: SECRETS[3].into(),
+        language: "de".into(),
     };
     new_customer(authority.service.database(), details, |_| Ok(()), &vendor()).await.unwrap().id
 }
@@ -55,7 +56,7 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
         customer: Some(customer),
         reseller: String::new(),
     };
-    let buyer = Buyer { order: Some(&order), customer: Some(customer) };
+    let buyer = Buyer { order: Some(&order), customer: Some(customer), mails: false };
     sell(database, None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
     (offers[0].terms.id, offers[0].key.to_string())
 }
@@ -187,7 +188,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     ));
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let buyer = Buyer { order: None, customer: Some(one) };
+    let buyer = Buyer { order: None, customer: Some(one), mails: false };
     let refused = sell(database, None, &offers, buyer, || Ok(()), &vendor()).await;
     assert!(matches!(refused, Err(Failure::Erased(_))));
     let nobody = CustomerId::generate(&SystemRandom).unwrap();
@@ -224,7 +225,7 @@ async fn nothing_is_sold_to_who_is_erased_while_the_keys_are_handed_over() {
     let database = authority.service.database();
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let (buyer, vendor) = (Buyer { order: None, customer: Some(id) }, vendor());
+    let (buyer, vendor) = (Buyer { order: None, customer: Some(id), mails: false }, vendor());
     let erase = || {
         let erasing = erase_customer(database, id, &vendor);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(erasing)).map(drop)

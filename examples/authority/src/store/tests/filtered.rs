@@ -60,7 +60,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
                 name: licensee.to_owned(),
                 email: format!("{number}@example.com"),
                 external_id: if number == 0 { String::new() } else { format!("C-{number}") },
-                notes: String::new(),
+                ..CustomerDetails::default()
             },
             created: at(number).time,
             revision: 1,
