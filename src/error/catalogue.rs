@@ -215,8 +215,8 @@ macro_rules! catalogue {
                 "the trial of this machine is over",
                 "Buy a license, and enter its key. The vendor can let the trial last longer.";
 
-                /// The license has the vendor approve each activation. The request is kept there and stays pending here:
-                /// the same one gets its license once it is approved.
+                /// The license has the vendor approve each activation. The request is kept there and stays pending
+                /// here: the same one gets its license once it is approved.
                 ApprovalWanted, NODELOCK_APPROVAL_WANTED = 82, "approval-wanted", authority, 409,
                 "the vendor has to approve the request first",
                 "Wait for the vendor's word, then ask again: the same request gets the license.";

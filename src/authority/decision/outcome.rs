@@ -132,8 +132,8 @@ pub enum Change {
         /// Names and values, as strangers' words.
         description: Metadata,
     },
-    /// A request that waits for approval, or was approved or refused, in place of what was known of it under its name. It
-    /// may go once there is a seat of that name.
+    /// A request that waits for approval, or was approved or refused, in place of what was known of it under its name.
+    /// It may go once there is a seat of that name.
     Approval(Box<Approval>),
     /// The requests of a device for seats of that license go, whatever was said of them.
     ForgetApprovals {

@@ -89,8 +89,8 @@ pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
 /// passed over.
 pub const NODELOCK_CHANGE_DESCRIPTION: u32 = 12;
 
-/// A request that waits for approval, or was approved or refused, takes the place of the one of that name, which is that
-/// of the seat that it asks for. It may go once there is a seat of that name, and when it is old.
+/// A request that waits for approval, or was approved or refused, takes the place of the one of that name, which is
+/// that of the seat that it asks for. It may go once there is a seat of that name, and when it is old.
 pub const NODELOCK_CHANGE_APPROVAL: u32 = 13;
 /// The requests of a device for seats of a license go, whatever was said of them. The name is the device key, and
 /// nodelock_decision_change_license() the license. A vendor that suspends or ends a license deletes all requests of it.

@@ -46,8 +46,8 @@ pub(crate) struct DeactivatedLicense {
 }
 
 impl Service {
-    /// Releases every seat of a license that is taken, and forgets what was refused of it and what waits for approval. Returns what became of each.
-    /// `notice` is for the customer.
+    /// Releases every seat of a license that is taken, and forgets what was refused of it and what waits for approval.
+    /// Returns what became of each. `notice` is for the customer.
     ///
     /// Up to 200 seats are released in one transaction, and no more than were taken when it began: a seat that is
     /// granted meanwhile stays. The same once more goes on with what a call that broke off left, and returns what that

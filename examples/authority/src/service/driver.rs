@@ -357,8 +357,8 @@ fn changes_nothing(decision: &Decision) -> bool {
     decision.store.is_empty() && decision.events.is_empty() && decision.verifications.is_empty()
 }
 
-/// The seats that nobody asked for or that wait for approval, and that a decision keeps something about. A request that its cancellation came
-/// before is none of them: its seat takes the place of the evidence that was kept.
+/// The seats that nobody asked for or that wait for approval, and that a decision keeps something about. A request that
+/// its cancellation came before is none of them: its seat takes the place of the evidence that was kept.
 fn unseen(decision: &Decision) -> Vec<Handle> {
     let was_kept = |handle: &Handle| {
         let forgets = |change: &Change| matches!(change, Change::Forget(e) if e.handle() == *handle);

@@ -1,6 +1,6 @@
-//! Requests that wait for the vendor's approval. Whoever has a license key makes some, so they are bounded by their age,
-//! per peer, for each license and in all. The device of one that went asks again, and it is kept again. What the vendor
-//! approved goes by its age alone.
+//! Requests that wait for the vendor's approval. Whoever has a license key makes some, so they are bounded by their
+//! age, per peer, for each license and in all. The device of one that went asks again, and it is kept again. What the
+//! vendor approved goes by its age alone.
 
 use nodelock::{
     LicenseId, PublicKey, Timestamp,
