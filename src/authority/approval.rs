@@ -139,11 +139,6 @@ impl Approval {
         &self.reason
     }
 
-    /// The same request without what it says of its computer.
-    pub fn without_computer(&self) -> Self {
-        Self { label: String::new(), ..self.clone() }
-    }
-
     /// The request for a seat, which comes for the first time.
     pub(super) fn wanted(seat: &Seat, now: Timestamp) -> Self {
         Self {
