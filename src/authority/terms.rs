@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     allowances::{Allowance, Allowances},
+    approval::ApprovalPolicy,
     history::Gap,
     json,
 };
@@ -96,6 +97,9 @@ pub struct LicenseTerms {
     /// activations and deactivations again. None is one for the whole life.
     #[serde(default)]
     pub period_days: Option<u32>,
+    /// Whether each activation waits until the vendor approves it.
+    #[serde(default)]
+    pub approval: ApprovalPolicy,
     /// How far a machine may change.
     #[serde(default)]
     pub policy: Policy,
@@ -183,6 +187,7 @@ impl LicenseTerms {
             deactivations: None,
             activations: None,
             period_days: None,
+            approval: ApprovalPolicy::default(),
             policy: Policy::default(),
             suspended: false,
         }

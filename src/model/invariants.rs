@@ -32,7 +32,7 @@
 
 use super::{
     Invariant,
-    authority::{Heard, Tables},
+    authority::{Heard, Ruled, Tables},
     device::{Act, ModelMachine, Records},
     facts::{Along, Message, Name, Proof, STEP, Signer, Universe},
     space::{LEDGER, SENT, Space, State, members},
@@ -248,8 +248,13 @@ fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
     if ledger.has_had_its_trial(name, universe) {
         return true;
     }
-    let answer =
-        ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false, word: None }, universe);
+    let request = Message::Request { name, releases: Vec::new(), recovery: false, word: None };
+    let mut answer = ledger.hear(&request, universe);
+    if answer.lacks_approval
+        && let Some(approved) = answer.ledger.ruled(name, Ruled::Approved, universe)
+    {
+        answer = approved.ledger.hear(&request, universe);
+    }
     answer.ledger.state(name) == Some(SeatState::Active)
 }
 
@@ -357,6 +362,9 @@ pub(super) fn flaw_of_answers(
             |reply: &Message| matches!(reply, Message::License { name, .. } if trial_is_over(*name));
         if answer.replies.iter().any(is_late) {
             return Some("a license is signed after the trial");
+        }
+        if let Some(flaw) = flaw_of_approval(ledger, message, answer, universe) {
+            return Some(flaw);
         }
         if answer.is_allowed && answer.ledger.seats != ledger.seats {
             return Some("a seat changed with an allowance");
@@ -483,6 +491,38 @@ pub(super) fn flaw_of_answers(
         }
     }
     None
+}
+
+/// What is wrong with an answer where activations wait for approval.
+fn flaw_of_approval(
+    ledger: &Tables,
+    message: Option<&Message>,
+    answer: &Heard,
+    universe: &Universe,
+) -> Option<&'static str> {
+    if let Some((name, ruled)) = answer.ruled {
+        if answer.ledger.seats != ledger.seats {
+            return Some("a seat changed with an approval");
+        }
+        if ruled == Ruled::Approved && ledger.refused & name.bit() != 0 {
+            return Some("a request that was refused is approved");
+        }
+        let Some(again) = answer.ledger.ruled(name, ruled, universe) else {
+            return Some("what the vendor said of a request cannot be said again");
+        };
+        if again.is_noted || again.ledger != answer.ledger {
+            return Some("the same was said twice of a request, and counted twice");
+        }
+    }
+    let Some(Message::Request { name, .. }) = message.filter(|_| universe.rules.approval) else {
+        return None;
+    };
+    let is_approved = ledger.approved & name.bit() != 0;
+    let is_granted = ledger.state(*name).is_none() && answer.ledger.state(*name) == Some(SeatState::Active);
+    if is_granted && !answer.took_a_place && !is_approved {
+        return Some("a seat was granted that nobody approved");
+    }
+    (answer.lacks_approval && is_approved).then_some("a request is kept waiting that was approved")
 }
 
 /// What is wrong with how a machine took a message.

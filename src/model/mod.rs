@@ -48,6 +48,8 @@ struct Rules {
     trial: u8,
     /// Whether the vendor lets the trial of a seat's machine last a step longer, once for each computer.
     extends: bool,
+    /// Whether each activation waits for the vendor's approval, who may say either, and stop the license meanwhile.
+    approval: bool,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -246,6 +248,20 @@ pub(crate) enum Mutant {
     TrialOutlived,
     /// Trial: the vendor lets one seat's last longer, and not its machine's.
     ExtensionForgotten,
+    /// Activate: a request is granted though nobody approved it.
+    ApprovalUnasked,
+    /// Activate: what was approved for one device lets another's request pass.
+    AnothersApproval,
+    /// Approve: a second approval counts once more.
+    ApprovedTwice,
+    /// Approve: a request that was refused is approved.
+    RefusedIsApproved,
+    /// Refuse: an approval stays that is taken back.
+    ApprovalNotTakenBack,
+    /// Release: what the device has asked for stays approved.
+    ReleaseKeepsRequests,
+    /// Stop a license: what was asked for stays approved.
+    StoppingKeepsRequests,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.

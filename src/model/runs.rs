@@ -19,6 +19,7 @@ const SIMPLE: Rules = Rules {
     resets: 0,
     trial: 0,
     extends: false,
+    approval: false,
     draws: [2, 2],
     same_handles: false,
     administered: false,
@@ -384,6 +385,41 @@ fn faults_in_trials_are_noticed() {
     is_caught(Mutant::TrialUnsigned, TRIAL, Ledger);
     is_caught(Mutant::TrialOutlived, Rules { check_ins: 1, ..TRIAL }, Ledger);
     is_caught(Mutant::ExtensionForgotten, Rules { extends: true, ..shared }, Ledger);
+}
+
+/// One seat, where each activation waits for approval.
+const APPROVED: Rules = Rules { approval: true, draws: [1, 1], ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_activations_wait_for_approval() {
+    let limit = limit() / 32;
+    let occurring = [Active, Returned, Cancelled];
+    holds("approved", APPROVED, Some(limit), &occurring);
+    holds("approved, twice", Rules { draws: [2, 0], ..APPROVED }, Some(limit), &occurring);
+    let rules = Rules { same_handles: true, ..APPROVED };
+    holds("approved, same handles", rules, Some(limit), &occurring);
+    let rules = Rules { losses: true, draws: [1, 0], ..APPROVED };
+    holds("approved, lost stores", rules, Some(limit), &occurring);
+    let rules = Rules { approval: true, check_ins: 1, ..REINSTALLED };
+    holds("approved, installed again", rules, Some(limit), &[Active, Replaced, Returned, Cancelled]);
+    let rules = Rules { administered: true, deactivations: Some(0), ..APPROVED };
+    holds("approved, administered", rules, Some(limit), &[Active, Held, Returned, Cancelled, Revoked]);
+}
+
+#[test]
+fn faults_in_approval_are_noticed() {
+    is_caught(Mutant::ApprovalUnasked, APPROVED, Ledger);
+    is_caught(Mutant::ApprovedTwice, APPROVED, Ledger);
+    is_caught(Mutant::RefusedIsApproved, APPROVED, Ledger);
+    is_caught(Mutant::ApprovalNotTakenBack, APPROVED, Ledger);
+    is_caught(Mutant::AnothersApproval, Rules { same_handles: true, ..APPROVED }, Ledger);
+    // A device that has a license, and has asked for another seat.
+    let replaces = Rules { replaces: true, seats: 2, draws: [2, 0], administered: true, ..APPROVED };
+    is_caught(Mutant::ReleaseKeepsRequests, replaces, Ledger);
+    is_caught(Mutant::StoppingKeepsRequests, APPROVED, Ledger);
+    // Approved after the last seat went, and cancelled while it waits.
+    is_caught(Mutant::SeatsUncounted, APPROVED, Ledger);
+    is_caught(Mutant::CancelledForgotten, APPROVED, I2);
 }
 
 /// One seat, whose release the vendor takes back while its device may check in or give it up.

@@ -180,11 +180,13 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
             && let Some(license) = seat.license_id()
         {
             let after = work.count_of(license, Counting::Replaced)?.once_more(u32::MAX, work.moment.now);
-            let detail = "a seat that a customer replaced was in use";
-            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
             work.set_count(license, Counting::Replaced, after.unwrap_or_default());
         }
         work.update(heard);
+    }
+    if !is_echo {
+        let seat = work.seat(seat.name()).unwrap_or(seat).clone();
+        work.note_return(&seat, "check-in");
     }
     let notice = match seat.state {
         SeatState::Revoked => seat.notice.clone().unwrap_or_default(),

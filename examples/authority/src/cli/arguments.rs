@@ -6,6 +6,7 @@ mod license;
 mod mail;
 mod people;
 mod product;
+mod request;
 mod webhook;
 
 use std::{
@@ -23,6 +24,7 @@ pub(crate) use self::{
     mail::{MailArguments, MailCommand, MailPolicyArguments},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
+    request::RequestCommand,
     webhook::{Allowed, Replayed, WebhookCommand},
 };
 use crate::{
@@ -211,6 +213,9 @@ pub(crate) enum Command {
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
+    /// Requests that wait for approval, where a license has each activation approved
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),

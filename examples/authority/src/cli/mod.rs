@@ -12,6 +12,7 @@ mod output;
 mod people;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod webhooks;
 
@@ -88,7 +89,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 79] = [
+    const COMMANDS: [(&str, Option<Act>); 83] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -152,6 +153,10 @@ mod tests {
         ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
+        ("request approve", Some(Act::Approve)),
+        ("request list", Some(Act::ShowSeats)),
+        ("request refuse", Some(Act::Approve)),
+        ("request show", Some(Act::ShowSeats)),
         ("restore", Some(Act::Ledger)),
         ("return", Some(Act::ReturnHeld)),
         // Whoever comes over HTTP is asked there.

@@ -374,10 +374,11 @@ fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
 pub(crate) fn seat_words(seat: &SeatRow) -> String {
     let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
-        "{}  {:<9}{}  since {}  license {}  device {}{}",
+        "{}  {:<9}{}{}  since {}  license {}  device {}{}",
         seat.handle,
         seat.state.name(),
         if seat.lapsed { "  lapsed" } else { "" },
+        seat.came_back_at.map(|last| format!("  came back {last}")).unwrap_or_default(),
         seat.changed,
         license_of(seat),
         seat.device_key.id(),
@@ -403,6 +404,8 @@ pub(crate) fn seat(seat: &SeatRow) -> Value {
         "revision": seat.revision,
         "wrong_codes": seat.codes_tried,
         "copies": seat.copies,
+        "came_back": seat.came_back,
+        "came_back_at": time(seat.came_back_at),
         "virtual_machine": seat.virtual_machine,
         "container": seat.container,
         "machine": pairs(&seat.device.pairs()),

@@ -80,10 +80,10 @@ pub(crate) async fn policies(
 ) -> Result<Report> {
     let policies = match command {
         PolicyCommand::Show => service::policies(database).await?,
-        PolicyCommand::Edit { edited } => {
+        PolicyCommand::Edit { if_version, edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            service::edit_policies(database, &change, |_| Ok(()), occasion).await?
+            service::edit_policies(database, (&change, *if_version), |_| Ok(()), occasion).await?
         }
         PolicyCommand::Retention(arguments) => {
             let change = RetentionChange::from(arguments);
@@ -100,7 +100,7 @@ pub(crate) async fn policies(
         }
     };
     let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));
-    Ok(Report::new(words, json!({ "terms": policies })))
+    Ok(Report::new(words, json!({ "terms": policies, "version": policies.version()? })))
 }
 
 /// Fails with [`Failure::Usage`] when nothing is to change.

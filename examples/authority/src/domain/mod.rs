@@ -10,6 +10,7 @@ mod order;
 mod product;
 mod refusal;
 mod refusals;
+mod request;
 mod retention;
 pub(crate) mod rights;
 mod said;
@@ -44,6 +45,7 @@ pub(crate) use self::{
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
     refusals::Refusals,
+    request::{RequestCursor, RequestRow, changed},
     retention::{Retention, RetentionChange, days_before},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
@@ -290,6 +292,9 @@ pub(crate) struct SeatRow {
     pub(crate) reason: String,
     pub(crate) revision: u32,
     pub(crate) copies: u32,
+    /// On how many days its device spoke after it was released, and when it did last.
+    pub(crate) came_back: u32,
+    pub(crate) came_back_at: Option<Timestamp>,
     pub(crate) virtual_machine: bool,
     pub(crate) container: bool,
     pub(crate) device: DeviceDescription,

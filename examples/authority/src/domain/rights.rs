@@ -117,6 +117,8 @@ named! {
         Release = "release",
         /// Return a held seat to the pool.
         ReturnHeld = "return-held",
+        /// Approve an activation that waits, or refuse it.
+        Approve = "approve",
         /// Answer a device's question whether it may give its seat up.
         Preflight = "preflight",
         /// Show a license to whoever has its key.
@@ -185,7 +187,7 @@ fn rule(act: Act) -> Rule {
         Act::Resume => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
-        Act::Extend => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
+        Act::Extend => ([All, All, Quota(20), No, Own], Some(LicensesWrite), Nobody),
         Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
@@ -196,6 +198,7 @@ fn rule(act: Act) -> Rule {
         Act::Renew => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::Release => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::ReturnHeld => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
+        Act::Approve => ([All, All, All, No, Own], Some(SeatsWrite), Nobody),
         Act::Preflight => ([No, No, No, No, No], None, Anybody),
         Act::ShowHolding => ([No, No, No, No, No], None, Anybody),
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
@@ -443,7 +446,7 @@ suspend          xx--o  --x---  --
 resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
-extend           xxq--  --x---  --
+extend           xxq-o  --x---  --
 erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --
@@ -454,6 +457,7 @@ redeem           xxx--  ---x--  x-
 renew            xxx--  ---x--  --
 release          xxx--  ---x--  --
 return-held      xxx--  ---x--  --
+approve          xxx-o  ---x--  --
 preflight        -----  ------  x-
 show-holding     -----  ------  x-
 customer-release -----  ------  x-

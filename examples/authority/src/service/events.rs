@@ -27,7 +27,12 @@ pub(crate) async fn events_after(
     most: u32,
     occasion: &Occasion,
 ) -> Result<Vec<EventRow>> {
-    permit(database, occasion, Act::ShowAudit, license.map_or(On::Whole, On::License)).await?;
+    let (act, on) = match license {
+        // Whoever may see a license may see what happened to it.
+        Some(id) => (Act::ShowLicenses, On::License(id)),
+        None => (Act::ShowAudit, On::Whole),
+    };
+    permit(database, occasion, act, on).await?;
     store::events_after(&mut database.read_list().await?, license, after, most).await
 }
 

@@ -5,9 +5,11 @@
 
 mod accounts;
 mod activate;
+mod approvals;
 mod backup;
 mod certificate;
 mod check_in;
+mod codes;
 mod customer_release;
 mod customers;
 mod deactivate;
@@ -63,9 +65,11 @@ use nodelock::{
 pub(crate) use self::{
     accounts::{AccountChange, SecondFactor, accounts, change_account, new_account, new_second_factor},
     activate::Activated,
+    approvals::{Word, request, requests, requests_after},
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
+    codes::Came,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
     deactivate::{Deactivated, DeactivatedLicense},
     edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
@@ -97,7 +101,7 @@ pub(crate) use self::{
         replay, test_webhook, webhooks,
     },
 };
-use self::{derivations::Derivations, limits::Limits, notes::Notes};
+use self::{codes::Codes, derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database, MAIL, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
@@ -116,6 +120,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What came of typed codes.
+    codes: Codes,
     /// What was refused to bearers lately.
     refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
@@ -133,6 +139,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            codes: Codes::default(),
             refusals: Arc::default(),
             vault: None,
             run,

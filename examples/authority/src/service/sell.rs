@@ -261,22 +261,12 @@ async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHin
         format!("it was for {} licenses", licenses.len())
     } else if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
         "it was sold to or by somebody else".to_owned()
-    } else if before.said != comparable(&before.said, &order.said) {
+    } else if before.said != order.said.as_emptied_in(&before.said) {
         "its terms were others".to_owned()
     } else {
         return Ok(Some(licenses));
     };
     Err(Failure::OrderDiffers(order.key.id.clone(), differs))
-}
-
-/// What is said now, without the licensee where it was taken out of what was said before: nobody can compare it.
-fn comparable(before: &Said, now: &Said) -> Said {
-    let (name, mut said) = ("licensee", now.clone());
-    if before.members().get(name).is_some_and(|licensee| *licensee == "") && said.members().contains_key(name)
-    {
-        said.say(name, "".into());
-    }
-    said
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod answers;
+mod approvals;
 mod audit;
 mod backup;
 mod counters;
@@ -59,6 +60,7 @@ pub(crate) use self::{
         insert_session, license_of_seat, session, set_account, set_credential, set_seen, subject_of,
     },
     answers::{answered, keep_answer},
+    approvals::{RequestPages, forget_approvals_of, forget_old_approvals, requests_of_handle},
     audit::{AuditLine, note},
     backup::publish,
     customers::{

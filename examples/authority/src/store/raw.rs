@@ -77,7 +77,7 @@ table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
-     reason, revision, copies, \
+     reason, revision, copies, came_back, came_back_at, \
      virtual_machine, container, label, machine, record, installed, product_id, described",
     "handle, device_key"
 );
@@ -97,6 +97,12 @@ table!(
     "refusal",
     "device_key, day, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number",
     "device_key, day, asked, kind"
+);
+table!(
+    APPROVAL,
+    "approval",
+    "handle, device_key, license_id, state, changed, peer, record",
+    "handle, device_key"
 );
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 

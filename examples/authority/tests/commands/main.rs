@@ -13,6 +13,7 @@ mod mail;
 mod people;
 mod products;
 mod program;
+mod requests;
 mod restored;
 mod rows;
 mod sale;

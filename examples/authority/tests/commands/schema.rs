@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
     "account",
     "audit",
     "certificate",
@@ -25,6 +25,7 @@ const GROUPS: [&str; 14] = [
     "policy",
     "product",
     "refusal",
+    "request",
     "token",
     "webhook",
 ];

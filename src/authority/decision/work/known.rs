@@ -7,6 +7,7 @@ use crate::{
     ErrorKind, LicenseId, Page, PublicKey, Timestamp,
     authority::{
         allowances::Allowances,
+        approval::Approval,
         counts::{Attempts, Count, Counting},
         history::{Gap, History},
         incoming::{Claimed, Evidence},
@@ -198,6 +199,12 @@ impl Work<'_> {
             }
         }
         Ok(kept)
+    }
+
+    /// The requests under a handle that wait for approval, or were approved or refused.
+    pub(in crate::authority::decision) fn approvals_of(&self, handle: Handle) -> Result<Vec<Approval>, Stop> {
+        self.need([Query::ApprovalsOf(handle)])?;
+        Ok(self.records.approvals_of(handle).unwrap_or_default().to_vec())
     }
 
     /// The revision of the license that a check-in was answered with before.

@@ -6,6 +6,7 @@ mod credentials;
 mod customers;
 mod deactivate;
 mod description;
+mod desk;
 mod etag;
 mod events;
 mod licenses;
@@ -16,6 +17,7 @@ mod once;
 mod orders;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -104,7 +106,13 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::return_held))
         .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
+        .routes(routes!(requests::requests))
+        .routes(routes!(requests::approve_request))
+        .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))
+        .routes(routes!(desk::redeem))
+        .routes(routes!(desk::check_in))
+        .routes(routes!(desk::activate))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))

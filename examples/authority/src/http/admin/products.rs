@@ -211,12 +211,21 @@ pub(super) struct Policies {
     get,
     path = "/v1/admin/policies",
     operation_id = "policies",
-    responses((status = 200, description = "It.", body = Policies), Refusals),
+    responses(
+        (
+            status = 200,
+            description = "It.",
+            body = Policies,
+            headers(("ETag" = String, description = "For `If-Match` of a change.")),
+        ),
+        Refusals,
+    ),
 )]
-pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<JsonAnswer<Policies>, Problem> {
+pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::policies(server.service.database()).await?;
-    Ok(JsonAnswer(Policies { terms: terms(&policies)? }))
+    let body = JsonAnswer(Policies { terms: terms(&policies)? });
+    Ok((etag::header(policies.version()?), body).into_response())
 }
 
 /// Change what holds for every product that does not say otherwise, from now on
@@ -224,16 +233,28 @@ pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Js
     post,
     path = "/v1/admin/policies/edit",
     operation_id = "edit_policies",
-    params(("Idempotency-Key" = String, Header)),
+    params(
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = String, Header, description = "The ETag of the policies that the change is based on."),
+    ),
     request_body = ChangedSaid,
-    responses((status = 200, description = "Done, now or before.", body = Policies), ActRefusals),
+    responses(
+        (status = 200, description = "Done, now or before.", body = Policies),
+        BasedRefusals,
+        ActRefusals,
+    ),
 )]
-pub(super) async fn edit_policies(posted: Posted<ChangedSaid>) -> Result<JsonText, Problem> {
+pub(super) async fn edit_policies(
+    headers: HeaderMap,
+    posted: Posted<ChangedSaid>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Products, |call, asked: ChangedSaid| async move {
+        let based_on = Some(etag::based_on(&headers)?);
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
         let hand_over = |policies: &Said| call.keep_along(&Policies { terms: terms(policies)? });
-        let policies = service::edit_policies(database, &change, hand_over, &call.caller.occasion).await?;
+        let policies =
+            service::edit_policies(database, (&change, based_on), hand_over, &call.caller.occasion).await?;
         Ok(Policies { terms: terms(&policies)? })
     })
     .await

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 44] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 45] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -56,6 +56,7 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 44] = [
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
     ("chain-differs", false),
+    ("many-wrong-codes", false),
     ("webhook-added", false),
     ("webhook-removed", false),
     ("webhook-secret-changed", false),
@@ -339,6 +340,18 @@ impl Audit {
             }
             None if is(EventKind::Allowed) => {
                 is_about_no_seat(row);
+                row.expect("license_id", license.is_some(), "the line is about no license");
+            }
+            // Its seat is not there yet, and may never be.
+            None if [EventKind::RequestWaiting, EventKind::RequestApproved, EventKind::RequestRefused]
+                .into_iter()
+                .any(is) =>
+            {
+                row.seat_name();
+                for column in ["from_state", "to_state"] {
+                    let is_null = row.is_null(column);
+                    row.expect(column, is_null, "there is no seat yet");
+                }
                 row.expect("license_id", license.is_some(), "the line is about no license");
             }
             // A license that the ledger had lost.

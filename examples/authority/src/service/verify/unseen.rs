@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 94] = [
+pub(crate) const UNSEEN: [(&str, &str); 96] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -105,6 +105,8 @@ pub(crate) const UNSEEN: [(&str, &str); 94] = [
     ("refusal.first_at", "within its day: noted nowhere else"),
     ("refusal.last_at", "within its day: noted nowhere else; not before the first"),
     ("refusal.number", "how often it happened is noted nowhere else; at least once"),
+    ("approval.record", "what its device said of itself, and words for people; all else is in its columns"),
+    ("approval.peer", "noted nowhere else; it must be an address"),
     (
         "audit_seal.attestation",
         "of a seal that is not the newest: the newest has the digest of all before, and is signed",

@@ -222,6 +222,8 @@ async fn each_field_is_looked_for_by_an_index() {
         (List::Seats, "last_contact<2090-01-01 state:active".into(), "seat_by_contact"),
         (List::Seats, "last_contact<2090-01-01 state:held".into(), "seat_by_state"),
         (List::Seats, "state:held".into(), "seat_by_state"),
+        (List::Seats, "came_back:yes".into(), "seat_by_return"),
+        (List::Seats, "came_back<2090-01-01 state:revoked".into(), "seat_by_return"),
         (List::Seats, "product:example".into(), "seat_of_product_by_age"),
         (List::Seats, of("license"), "seat_of_license_by_age"),
         (List::Customers, String::new(), "customer_by_age"),
