@@ -479,7 +479,8 @@ impl Seat {
         is_news.then(|| Self { heard_after_end: Some(now), ..self.clone() })
     }
 
-    /// The device of a seat that was released speaks again. None when that was noted within a day, and for another seat.
+    /// The device of a seat that was released speaks again. None when that was noted within a day, and for another
+    /// seat.
     pub(in crate::authority) fn come_back(&self, now: Timestamp) -> Option<Self> {
         let is_news = self.came_back_at.is_none_or(|last| now.since(last) >= NOTED_AGAIN);
         let came_back = self.came_back.saturating_add(1);

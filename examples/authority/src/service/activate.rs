@@ -39,10 +39,9 @@ impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
     /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
-    /// Fails with [`Failure::PeerMustWait`] for an unknown license key after too many of them, after too many kept codes,
-    /// and after very many refused requests with the same key. A final refusal is part
-    /// of the answer, and so is an issuer that cannot sign: the seats that came along are free then, and their receipts
-    /// come later.
+    /// Fails with [`Failure::PeerMustWait`] for an unknown license key after too many of them, after too many kept
+    /// codes, and after very many refused requests with the same key. A final refusal is part of the answer, and so is
+    /// an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
     pub(crate) async fn activate(
         &self,
         file: ActivationFile,

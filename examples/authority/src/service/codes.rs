@@ -1,4 +1,5 @@
-//! What came of typed codes: numbers for an operator, and an alarm when wrong ones are many. They stand in nobody's way.
+//! What came of typed codes: numbers for an operator, and an alarm when wrong ones are many. They stand in nobody's
+//! way.
 
 use std::{
     sync::{

@@ -31,9 +31,9 @@ pub(crate) struct Erased {
 }
 
 /// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it, and
-/// the metadata, in all that the licenses ever said and in their orders; what seats say of their computers; what was refused; addresses
-/// and names in the audit's lines about the licenses. Of a license that the customer had once it is the name and the
-/// audit's lines of that time.
+/// the metadata, in all that the licenses ever said and in their orders; what seats say of their computers; what was
+/// refused; addresses and names in the audit's lines about the licenses. Of a license that the customer had once it is
+/// the name and the audit's lines of that time.
 ///
 /// Ids stay, and so does the hardware of seats that are taken or can be taken back: check-ins are judged by it.
 /// [`prune`](super::prune) lets it go once they are over. The same again goes on with what an interrupted call left.

@@ -331,8 +331,8 @@ pub(crate) async fn erase_times_of(
     erase_said(tx, license, Some(customer)).await
 }
 
-/// Takes the name of who licensed it, and metadata, out of all that a license ever said, and out of its order. Nobody else changes
-/// the license meanwhile: see [`terms_of`](super::terms_of).
+/// Takes the name of who licensed it, and metadata, out of all that a license ever said, and out of its order. Nobody
+/// else changes the license meanwhile: see [`terms_of`](super::terms_of).
 pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()> {
     let erase = |terms: &mut LicenseTerms| {
         terms.licensee.clear();
