@@ -1,7 +1,7 @@
 //! Mails to customers, by a program of the operator's that takes one on its standard input, as sendmail does.
 //!
-//! No shell reads anything, and nothing of a mail is in an argument. The program gets little of the server's environment,
-//! which may hold keys and passwords. What it prints goes nowhere: it may repeat a license key.
+//! No shell reads anything, and nothing of a mail is in an argument. The program gets little of the server's
+//! environment, which may hold keys and passwords. What it prints goes nowhere: it may repeat a license key.
 
 use std::{
     ffi::OsString,

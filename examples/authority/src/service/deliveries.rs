@@ -102,8 +102,8 @@ impl Service {
     /// Makes the attempts at what was claimed from a receiver, all at once, and notes what came of each. Events that
     /// are damaged are set aside. Returns how many that were.
     ///
-    /// Fails with the first failure to note one, after all were noted that can be: one that cannot be is told again, and
-    /// takes none of the others with it.
+    /// Fails with the first failure to note one, after all were noted that can be: one that cannot be is told again,
+    /// and takes none of the others with it.
     pub(super) async fn attempt<F>(
         &self,
         receiver: &str,

@@ -71,8 +71,8 @@ pub(crate) enum Next {
 }
 
 /// Takes what is due for a receiver: at most so many deliveries, each of another license. What is due in more than 25
-/// hours, longer than any pause is, is due now: the clock was ahead when that was noted. They are due again at `again` unless [`set_attempted`] says otherwise before, so one that is interrupted is
-/// not lost.
+/// hours, longer than any pause is, is due now: the clock was ahead when that was noted. They are due again at `again`
+/// unless [`set_attempted`] says otherwise before, so one that is interrupted is not lost.
 pub(crate) async fn claim(
     tx: &mut Tx,
     receiver: &str,

@@ -38,8 +38,8 @@ impl From<&DeliveryRow> for MailBody {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Mails {
     mails: Vec<MailBody>,
-    /// For the next page, in `after`; there is one after the last mail too. What was being entered at the time of a call
-    /// may come before it and is missed then.
+    /// For the next page, in `after`; there is one after the last mail too. What was being entered at the time of a
+    /// call may come before it and is missed then.
     next: Option<String>,
 }
 

@@ -47,8 +47,7 @@ pub(crate) enum About {
 }
 
 impl Mail {
-    /// The whole mail. A header has nothing of what was typed but on a line of its own, in letters that say nothing else
-    /// there.
+    /// The whole mail. What was typed is in its own header or line, in letters that say nothing else there.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let (subject, body) = self.words();
         let host = self.from.address.rsplit('@').next().unwrap_or_default();

@@ -421,8 +421,8 @@ async fn seat_of(tx: &mut Tx, name: SeatName) -> Result<Option<Seat>> {
     })
 }
 
-/// How many seats of a license are free, and of how many, if its key activates a computer now: nobody is invited to what
-/// the application would refuse.
+/// How many seats of a license are free, and of how many, if its key activates a computer now: nobody is invited to
+/// what the application would refuse.
 fn available(row: &LicenseRow, now: Timestamp) -> Option<(u32, u32)> {
     let LicenseRecord { terms, usage, .. } = &row.license;
     let free = terms.seats.saturating_sub(usage.taken);
