@@ -687,15 +687,21 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
         status = vendor_decide(vendor, decide_check_in, message, size, &decision, &error);
     else
         status = vendor_activate(vendor, message, size, &decision, &error);
+    /* Of a trial, when it ended: in the error of a check-in, in the decision of a request. */
+    uint64_t ended = nodelock_error_trial_ended(error);
     nodelock_error_free(error);
     error = NULL;
     nodelock_reply *reply = NULL;
-    if (status == NODELOCK_OK)
+    if (status == NODELOCK_OK) {
         status = nodelock_decision_refusal(decision);
+        ended = nodelock_decision_trial_ended(decision);
+    }
+    char trial[64];
+    snprintf(trial, sizeof trial, "{\"trial_ended\":%llu}", (unsigned long long)ended);
     if (status == NODELOCK_CERTIFICATE_EXPIRED && !is_preflight && !is_release && !is_check_in)
         vendor_free_along(vendor, message, size);
     if (status != NODELOCK_OK) {
-        put_problem(answer, 409, status, nodelock_decision_seats(decision));
+        put_problem(answer, 409, status, ended > 0 ? trial : nodelock_decision_seats(decision));
     } else if (is_preflight) {
         put_answer(answer, 200, nodelock_decision_is_allowed(decision) ? "{\"allowed\":true}" : "{\"allowed\":false}");
     } else if (nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error) != NODELOCK_OK) {
