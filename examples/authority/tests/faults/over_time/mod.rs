@@ -58,7 +58,7 @@ const REFUSALS: [&str; 10] = [
 ];
 
 /// What the vendor does, and is refused, besides the script's events.
-const OF_THE_VENDOR: [&str; 10] = [
+const OF_THE_VENDOR: [&str; 9] = [
     "an edit of an older version was refused",
     "given to another customer",
     "key added, and the one before revoked",
@@ -66,7 +66,6 @@ const OF_THE_VENDOR: [&str; 10] = [
     "order ended for good",
     "order extended",
     "unrelease refused: given-up",
-    "unrelease refused: no-free-seat",
     "extension refused: no end to move",
     "resumption refused: void",
 ];
