@@ -326,9 +326,9 @@ impl LicenseTerms {
     /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
     pub(super) fn check_usable(&self, now: Timestamp) -> Result<()> {
         let id = self.id;
-        let text = match self.expires.filter(|end| now >= *end) {
+        let text = match self.expires.filter(|end| now >= *end && !mutated!(EndedIssues)) {
             Some(end) => format!("license {id} has ended at {end}"),
-            None if self.suspended => format!("license {id} is suspended"),
+            None if self.suspended && !mutated!(SuspendedIssues) => format!("license {id} is suspended"),
             None => return Ok(()),
         };
         Err(Error::new(ErrorKind::LicenseEnded, text))

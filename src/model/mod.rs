@@ -28,6 +28,7 @@ mod random;
 mod runs;
 mod search;
 mod space;
+mod starts;
 mod table;
 
 use std::cell::Cell;
@@ -133,6 +134,22 @@ pub(crate) enum Mutant {
     /// A license that takes the place of another forgets the other's seat.
     ReplacedForgotten,
 
+    // Starts and grace; caught by the stories in `starts`.
+    /// The days of grace are not looked at.
+    GraceNeverEnds,
+    /// Each observation of a changed machine begins its days anew.
+    GraceStartsAnew,
+    /// For a machine that shows too little the days count from the observation.
+    HiddenCountsFromNow,
+    /// The license that is there already, installed once more, ends the days of grace.
+    SameLicenseEndsGrace,
+    /// A start asks whatever came of the ones before.
+    StartsAskAlways,
+    /// A start does not note that it asks.
+    StartsAskUnnoted,
+    /// The pause after a start that asked in vain does not grow.
+    PausesStayShort,
+
     // The device's clock; caught by the tests beside `src/licensing_time`.
     /// A clock that was ahead may not be set back.
     ClockAllowanceZero,
@@ -148,6 +165,14 @@ pub(crate) enum Mutant {
     NoRunningClock,
     /// Of the readings of the clocks, the smaller one counts.
     SmallerReadingTaken,
+
+    // The terms, and the ledger that hosts test with.
+    /// Anything is issued for a license that is suspended.
+    SuspendedIssues,
+    /// Anything is issued for a license that has ended.
+    EndedIssues,
+    /// A license key that was replaced activates still.
+    OldKeysActivate,
 
     // The decisions.
     /// Activate: a request is granted however many seats are taken.
@@ -284,6 +309,8 @@ pub(crate) enum Mutant {
     UnreleasesWhatWasGivenBack,
     /// Take back: a release is taken back whatever counts.
     UnreleaseUncounted,
+    /// Check in: one that was written before the device asked for another seat takes that one's place.
+    LateCheckInTakesBack,
     /// Check in: what an echo is answered with is not taken for heard.
     EchoUnheard,
     /// Return: a seat that is in use is returned too.

@@ -90,7 +90,9 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
             // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes
             // late: a store that was lost takes nothing back. Both dates are by one clock.
             Some(other)
-                if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
+                if other.device_key == seat.device_key
+                    && other.requested > claim.check_in.body.time
+                    && !mutated!(LateCheckInTakesBack) =>
             {
                 let (late, new) = (seat.handle, other.handle);
                 let text = format!(
