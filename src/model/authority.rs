@@ -87,6 +87,8 @@ pub(super) struct Heard {
     pub(super) is_healed: bool,
     /// Whether an allowance was reset, or more was granted of it.
     pub(super) is_allowed: bool,
+    /// The seat that a customer released.
+    pub(super) released_by_customer: Option<Name>,
 }
 
 impl Tables {
@@ -134,9 +136,13 @@ impl Tables {
 
     /// Reckons what a decision has used up: a seat that is new and takes no place, and a deactivation that counted.
     fn reckon(&mut self, before: &Self, events: &[Event], universe: &Universe) {
-        let takes_a_place = |event: &Event| {
-            use EventKind::{HeldTakenOver, Lost, Replaced};
-            matches!(event.kind, HeldTakenOver | Lost | Replaced)
+        // A seat that lapsed leaves no place to take.
+        let counted = before.counting(universe);
+        let counted = |seat: SeatName| counted & universe.holder(seat).bit() != 0;
+        let takes_a_place = |event: &Event| match event.kind {
+            EventKind::HeldTakenOver | EventKind::Lost => true,
+            EventKind::Replaced => event.seat.is_some_and(counted),
+            _ => false,
         };
         let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let is_new = |name: &Name| !before.seats.contains_key(name);
@@ -285,9 +291,30 @@ impl Tables {
         answer
     }
 
-    /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
+    /// A customer releases a seat with the license key alone; none if a rule refuses.
+    pub(super) fn released_by_customer(&self, name: Name, universe: &Universe) -> Option<Heard> {
+        let (license, handle) = (universe.terms.id, self.seats.get(&name)?.handle());
+        let released = self.decide(universe, |r, m| decision::customer_release(license, handle, r, m));
+        Some(Heard { released_by_customer: Some(name), ..released.ok()?.0 })
+    }
+
+    /// Whether a device that has this seat would be told that giving it up uses nothing up.
+    pub(super) fn may_give_up(&self, name: Name, universe: &Universe) -> Option<bool> {
+        let claim = universe.preflight(name);
+        let decided = self.decide(universe, |r, m| decision::preflight(&claim, r, m));
+        decided.ok().map(|(_, ruling)| ruling.is_allowed())
+    }
+
+    /// What those may do who send no message. An administrator: release a seat by force, return a held one, renew an
+    /// active one once. A customer: release a seat.
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
         let mut answers = Vec::new();
+        if universe.rules.customers {
+            answers.extend(self.seats.keys().filter_map(|name| self.released_by_customer(*name, universe)));
+        }
+        if !universe.rules.administered {
+            return answers;
+        }
         for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
             let mut released = self.decide(universe, |r, m| decision::release(name, "", r, m));
             if universe.rules.unreleases
@@ -341,6 +368,7 @@ impl Tables {
             lacks_an_activation: false,
             is_healed: false,
             is_allowed: false,
+            released_by_customer: None,
         }
     }
 
