@@ -261,7 +261,7 @@ fn the_protocol_holds_when_customers_release_seats() {
     let occurring = [Active, Returned, Cancelled, Revoked];
     holds("released by a customer", RELEASED, Some(limit), &occurring);
     let rules = Rules { seats: 2, replace: 2, check_ins: 1, ..RELEASED };
-    holds("released by a customer, check-ins", rules, Some(limit), &occurring);
+    holds("released by a customer, check-ins", rules, Some(limit / 2), &occurring);
     let rules = Rules { deactivations: Some(0), ..RELEASED };
     let occurring = [Active, Held, Returned, Cancelled, Revoked];
     holds("released by a customer, no deactivation left", rules, Some(limit), &occurring);
@@ -447,7 +447,7 @@ fn faults_in_redemption_are_noticed() {
     is_caught(Mutant::GiveUpFreesTwice, ADMINISTERED, Ledger);
     is_caught(Mutant::AllowanceIgnored, Rules { deactivations: Some(0), ..SIMPLE }, Ledger);
     // A device that knows of none left keeps its seat, so another one uses up the last one first.
-    let last = Rules { deactivations: Some(1), seats: 2, ..SIMPLE };
+    let last = Rules { deactivations: Some(1), seats: 2, draws: [1, 1], ..SIMPLE };
     is_caught(Mutant::PreflightIgnoresAllowance, last, Ledger);
     let lapsing = Rules { days: 2, ..last };
     is_caught(Mutant::PreflightOfLapsedCounts, lapsing, Ledger);
