@@ -103,6 +103,8 @@ pub(super) struct Heard {
     pub(super) is_healed: bool,
     /// Whether an allowance was reset, or more was granted of it.
     pub(super) is_allowed: bool,
+    /// The seat that a customer released.
+    pub(super) released_by_customer: Option<Name>,
 }
 
 /// What the vendor says of a request.
@@ -163,6 +165,12 @@ impl Tables {
 
     /// Reckons what a decision has used up: a seat that is new and takes no place, and a deactivation that counted.
     fn reckon(&mut self, before: &Self, events: &[Event], universe: &Universe) {
+        // A seat that lapsed leaves no place to take.
+        let counted = before.counting(universe);
+        let counted = |seat: SeatName| counted & universe.holder(seat).bit() != 0;
+        let takes_a_place = |event: &Event| {
+            takes_a_place(event) && (event.kind != EventKind::Replaced || event.seat.is_some_and(counted))
+        };
         let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let is_new = |name: &Name| !before.seats.contains_key(name);
         let granted =
@@ -373,6 +381,20 @@ impl Tables {
         answer
     }
 
+    /// A customer releases a seat with the license key alone; none if a rule refuses.
+    pub(super) fn released_by_customer(&self, name: Name, universe: &Universe) -> Option<Heard> {
+        let (license, handle) = (universe.terms.id, self.seats.get(&name)?.handle());
+        let released = self.decide(universe, |r, m| decision::customer_release(license, handle, r, m));
+        Some(Heard { released_by_customer: Some(name), ..released.ok()?.0 })
+    }
+
+    /// Whether a device that has this seat would be told that giving it up uses nothing up.
+    pub(super) fn may_give_up(&self, name: Name, universe: &Universe) -> Option<bool> {
+        let claim = universe.preflight(name);
+        let decided = self.decide(universe, |r, m| decision::preflight(&claim, r, m));
+        decided.ok().map(|(_, ruling)| ruling.is_allowed())
+    }
+
     /// The vendor says something of a request that was kept.
     pub(super) fn ruled(&self, name: Name, ruled: Ruled, universe: &Universe) -> Option<Heard> {
         let seat = universe.name_of_seat(name);
@@ -406,9 +428,13 @@ impl Tables {
         answers
     }
 
-    /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
+    /// What those may do who send no message. An administrator: release a seat by force, return a held one, renew an
+    /// active one once, rule on a request. A customer: release a seat.
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
         let mut answers = if universe.rules.approval { self.ruled_on(universe) } else { Vec::new() };
+        if universe.rules.customers {
+            answers.extend(self.seats.keys().filter_map(|name| self.released_by_customer(*name, universe)));
+        }
         if !universe.rules.administered {
             return answers;
         }
@@ -475,6 +501,7 @@ impl Tables {
             took_a_place: false,
             is_healed: false,
             is_allowed: false,
+            released_by_customer: None,
         }
     }
 

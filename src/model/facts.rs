@@ -9,14 +9,14 @@ use crate::{
     ActivationRequest, Binding, LicenseBody, LicenseId, Outcome, Page, Random, Reason, ReceiptBody, Result,
     RevocationBody, Roots, SigningKey, Timestamp,
     authority::{
-        ActivationFile, ApprovalPolicy, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim,
-        SeatName, TypedCode,
+        ActivationFile, ApprovalPolicy, CheckInClaim, Evidence, LicenseTerms, PreflightClaim, Records,
+        ReleaseClaim, SeatName, TypedCode,
         decision::{self, Decision, Moment, Refusal, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     message::{
-        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed,
+        CheckInBody, PreflightBody, ProofBody, RecoveryBody, RequestBody, Signed,
         frame::bundle,
         product_tag,
         request::{commitment, replacing},
@@ -374,6 +374,14 @@ impl Universe {
         let read = Rc::new(self.sign(message).expect("the bodies are valid"));
         self.read.borrow_mut().insert(message.clone(), read.clone());
         read
+    }
+
+    /// A device's question whether its seat may be given up.
+    pub(super) fn preflight(&self, name: Name) -> PreflightClaim {
+        let body =
+            PreflightBody { handle: self.handle(name), nonce: [0; 16], time: NOW, extensions: Vec::new() };
+        let signed = Signed::sign_by_device(body, &self.device(name).key).expect("the body is valid");
+        PreflightClaim::read(signed.as_bytes()).expect("it was just made")
     }
 
     fn sign(&self, message: &Message) -> Result<Read> {

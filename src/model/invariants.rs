@@ -369,6 +369,20 @@ pub(super) fn flaw_of_answers(
         if answer.is_allowed && answer.ledger.seats != ledger.seats {
             return Some("a seat changed with an allowance");
         }
+        if let Some(released) = answer.released_by_customer {
+            let is_silent = ledger.now().since(ledger.seats[&released].contact()).as_secs() >= 7 * 86_400;
+            let has_changed = |name: &&Name| ledger.seats[*name] != answer.ledger.seats[*name];
+            let mut changed = ledger.seats.keys().filter(has_changed);
+            if !changed.all(|name| *name == released && is_silent && counted & name.bit() != 0) {
+                return Some("a customer released a seat that is in use, or is over by itself");
+            }
+            let again = answer.ledger.released_by_customer(released, universe);
+            let is_same =
+                again.is_some_and(|again| again.ledger == answer.ledger && again.replies == answer.replies);
+            if !is_same {
+                return Some("a customer's release that comes again is another one");
+            }
+        }
         let used_up = |name: &Name| answer.ledger.seats.get(name).is_some_and(Seat::is_counted);
         let lapsed = |(name, seat): (&Name, &Seat)| {
             seat.state().is_taken() && counted & name.bit() == 0 && used_up(name)
@@ -393,6 +407,15 @@ pub(super) fn flaw_of_answers(
             let is_first = *seat.machine() == universe.digest(*name);
             seat.state() == SeatState::Returned && !is_first && !seat.is_counted()
         };
+        if let Some(Message::Proof(Proof { name, cancelled: false, .. })) = message
+            && ledger.state(*name) == Some(SeatState::Active)
+            && answer.ledger.state(*name) != Some(SeatState::Active)
+        {
+            let is_returned = answer.ledger.state(*name) == Some(SeatState::Returned);
+            if ledger.may_give_up(*name, universe) != Some(is_returned) {
+                return Some("a device that asked was told otherwise than what became of its seat");
+            }
+        }
         let is_counted = universe.terms.deactivations.is_some();
         if let Some(Message::Proof(Proof { name, .. }) | Message::Code(name)) = message
             && is_counted

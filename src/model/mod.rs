@@ -78,6 +78,8 @@ struct Rules {
     reinstalls: u32,
     /// How many seats may be replaced, and whether the second machine's request names the first one's seat.
     replace: u32,
+    /// Whether a customer releases seats with the license key alone, as many as may be replaced.
+    customers: bool,
     /// Whether the second machine's clock is days behind.
     is_behind: bool,
     /// Whether the ledger may be restored once to an earlier copy, and what the host finds outside of it then.
@@ -185,6 +187,16 @@ pub(crate) enum Mutant {
     JoinsAnyMachine,
     /// Activate: a request replaces a seat whose device was heard of lately.
     LiveSeatIsReplaced,
+    /// Activate: a seat is replaced however many were.
+    ReplacementUncounted,
+    /// Activate, release by a customer: a seat that lapsed is replaced.
+    LapsedSeatIsReplaced,
+    /// Activate: a request takes the place of a seat of its machine that lapsed.
+    LapsedSeatIsJoined,
+    /// Activate: a device's request takes the place of its own seat, though that lapsed.
+    LapsedOwnSeatIsJoined,
+    /// Release by a customer: it is forgotten that the seat was released before.
+    CustomersReleaseForgotten,
     /// Activate: a request takes the place of a seat that was asked for after it.
     OlderRequestJoins,
     /// Redeem: a seat that took the place of another is cancelled as if it had been the first.
@@ -293,6 +305,10 @@ pub(crate) enum Mutant {
     HeldGoesToAnyMachine,
     /// Redeem a code: it need not fit the commitment of the seat whose handle it names.
     CodeFitsItsHandle,
+    /// Preflight: the allowance of deactivations is not looked at.
+    PreflightIgnoresAllowance,
+    /// Preflight: giving up a lapsed seat is said to use up a deactivation.
+    PreflightOfLapsedCounts,
     /// Check in: a seat that was given up is renewed.
     ChecksInAfterTheEnd,
     /// Recover: one that comes late frees what the device asked for since.

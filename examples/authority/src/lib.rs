@@ -25,6 +25,8 @@ mod domain;
 mod failure;
 mod http;
 mod keys;
+#[cfg(test)]
+mod rooms;
 mod service;
 mod store;
 

@@ -279,7 +279,7 @@ fn join_own(
             other.state == SeatState::Active
             && other.license_id == terms.id
             && other.name() != seat.name()
-            && other.counts(terms, now, &gaps)
+            && (other.counts(terms, now, &gaps) || mutated!(LapsedOwnSeatIsJoined))
             && other.is_on(&request.fingerprint, terms)
             // One that the network delivers late must not take the place of its successor. Both dates are by one clock.
             && other.requested < request.created
@@ -368,7 +368,8 @@ pub(super) fn replace(
     let now = work.moment.now;
     let mut seats = work.seats_of_handle(named)?;
     let gaps = work.gaps()?;
-    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now, &gaps));
+    let counts = |other: &Seat| other.counts(terms, now, &gaps) || mutated!(LapsedSeatIsReplaced);
+    seats.retain(|other| other.license_id == terms.id && counts(other));
     // Two devices may have drawn one handle: then nobody can tell which is meant.
     let [other] = &seats[..] else { return Ok(None) };
     let Some(replaced) = other.replaced_by_customer(now).filter(|_| Some(other.name()) != but) else {
@@ -376,7 +377,9 @@ pub(super) fn replace(
     };
     let before = work.count_of(terms.id, Counting::Replaced)?;
     let Some(after) = before.once_more(terms.replace(), now) else { return Ok(None) };
-    work.set_count(terms.id, Counting::Replaced, after);
+    if !mutated!(ReplacementUncounted) {
+        work.set_count(terms.id, Counting::Replaced, after);
+    }
     work.update(replaced.clone());
     let detail = replaced.notice.clone().unwrap_or_default();
     work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);

@@ -213,7 +213,9 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
         }
         let license = work.license_of(&seat)?;
         let uses_one_up = work.counts(&seat, &license.terms)?;
-        Ok(license.left(Allowance::Deactivations, work.moment.now).filter(|_| uses_one_up))
+        let uses_one_up = uses_one_up || mutated!(PreflightOfLapsedCounts);
+        let left = license.left(Allowance::Deactivations, work.moment.now);
+        Ok(left.filter(|_| uses_one_up && !mutated!(PreflightIgnoresAllowance)))
     };
     let decided = decide();
     step(decided.map(|deactivations_left| work.decide(Ruling::Preflight { deactivations_left })))

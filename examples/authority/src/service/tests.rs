@@ -40,9 +40,9 @@ fn kind(failure: Failure) -> ErrorKind {
 async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(3).await);
-    // The fixture's look at the lock sees one that is held.
+    // The fixture's look at the lock sees one that is held. On PostgreSQL there is none.
     let tx = service.database().write().await.unwrap();
-    assert!(!service.database().is_free());
+    assert_eq!(service.database().is_free(), store::tests::is_postgres());
     drop(tx);
 
     let ran = || authority.verifications.swap(0, Ordering::Relaxed);

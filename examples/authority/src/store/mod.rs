@@ -35,7 +35,7 @@ mod sql;
 mod sqlite;
 mod strangers;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tx;
 mod webhooks;
 

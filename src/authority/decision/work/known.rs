@@ -85,7 +85,8 @@ impl Work<'_> {
         let names: BTreeSet<SeatName> = named.copied().collect();
         let seats = names.into_iter().filter_map(|name| self.seat(name));
         let gaps = self.gaps()?;
-        Ok(seats.filter(|seat| seat.counts(terms, self.moment.now, &gaps)).cloned().collect())
+        let counts = |seat: &Seat| seat.counts(terms, self.moment.now, &gaps) || mutated!(LapsedSeatIsJoined);
+        Ok(seats.filter(|seat| counts(seat)).cloned().collect())
     }
 
     /// The seat that a machine has now; none if that is over.

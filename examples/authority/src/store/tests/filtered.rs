@@ -189,7 +189,7 @@ async fn each_field_is_looked_for_by_an_index() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
     fill(&mut tx).await;
-    let postgres = std::env::var_os("NODELOCK_ONLINE_POSTGRES").is_some();
+    let postgres = super::is_postgres();
     if postgres {
         // There are few rows, and it would rather read all of them.
         run_script(&mut tx, "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
