@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::{EditedTerms, PolicyCommand, ProductCommand},
+    arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     output::{self, Listing, Report},
 };
 use crate::{
@@ -52,13 +52,14 @@ pub(crate) async fn run(
         ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
             Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, edited, .. } => {
-            let said = match (edited.is_empty(), keeps_keys) {
-                (true, Some(_)) => None,
-                _ => Some(said(edited)?),
+        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited, .. } => {
+            let trial_license = trial_license.map(|TrialLicense(license)| license);
+            let said = match edited.is_empty() && (keeps_keys.is_some() || trial_license.is_some()) {
+                true => None,
+                false => Some(said(edited)?),
             };
             let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
-            let edit = ProductEdit { terms, keeps_keys: *keeps_keys };
+            let edit = ProductEdit { terms, keeps_keys: *keeps_keys, trial_license };
             let product =
                 service::edit_product(database, id.as_ref(), (&edit, *if_version), |_| Ok(()), occasion)
                     .await?;

@@ -36,8 +36,8 @@ fn name_of_key(file: &ActivationFile) -> String {
 }
 
 impl Service {
-    /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
-    /// `assigned` for a request without one.
+    /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
+    /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
     /// Fails with [`Failure::PeerMustWait`] for an unknown license key after too many of them, after too many kept
     /// codes, and after very many refused requests with the same key. A final refusal is part of the answer, and so is
@@ -54,7 +54,12 @@ impl Service {
             Actor::Peer(peer) => Some((peer, name_of_key(&file))),
             Actor::Vendor(_) | Actor::Bearer(_) => None,
         };
-        if let Some((peer, key)) = &stranger {
+        let assigned = match assigned {
+            None => self.trial_license(&file, occasion).await?,
+            given => given,
+        };
+        // A trial has a limit of its own.
+        if let (Some((peer, key)), None) = (&stranger, assigned) {
             self.admit_stranger(&file, *peer, key).await?;
         }
         let activated = self.answer_activation(file.clone(), assigned, occasion).await;

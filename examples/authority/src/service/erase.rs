@@ -102,6 +102,7 @@ async fn erase_license(database: &Database, license: LicenseId, now: Timestamp) 
         if last.is_none() {
             store::erase_licensee(&mut tx, license).await?;
             store::forget_refusals_of_license(&mut tx, license).await?;
+            store::forget_approvals_of(&mut tx, license).await?;
         }
         let seats = store::seats_of_license(&mut tx, license, last.as_ref(), AT_ONCE).await?;
         for seat in &seats {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long before its end a license is said to expire.
-const NOTICE_DAYS: u32 = 14;
+pub(super) const NOTICE_DAYS: u32 = 14;
 
 /// The events of a license, or all, that come after one, at most `most`. All begin after an empty id.
 ///

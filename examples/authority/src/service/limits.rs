@@ -32,6 +32,8 @@ pub(super) struct Limits {
     pub(super) activations: Limit,
     /// Refused requests with a known license key, by the key.
     pub(super) refused_requests: PairLimit,
+    /// Trials that are asked for without a license key.
+    pub(super) trials: Limit,
     /// Unknown license keys that are typed to see the seats of a license.
     pub(super) holdings: Limit,
     /// Known ones, by the key.
@@ -61,6 +63,7 @@ impl Default for Limits {
             activations: Limit::new(20),
             // An office whose license has too few seats may ask from one address with every computer it has.
             refused_requests: PairLimit::new(1_000),
+            trials: Limit::new(20),
             holdings: Limit::new(20),
             shown_holdings: PairLimit::new(300),
             codes: Limit::new(10),

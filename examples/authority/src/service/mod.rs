@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activate;
+mod approvals;
 mod backup;
 mod certificate;
 mod check_in;
@@ -12,6 +13,7 @@ mod codes;
 mod customer_release;
 mod customers;
 mod deactivate;
+mod deliveries;
 mod derivations;
 mod driver;
 mod edit;
@@ -23,6 +25,7 @@ mod holding;
 mod license_keys;
 mod limits;
 mod lists;
+mod mail;
 mod notes;
 mod once;
 mod orders;
@@ -47,6 +50,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trials;
 mod unrelease;
 mod verify;
 mod webhooks;
@@ -61,6 +65,7 @@ use nodelock::{
 pub(crate) use self::{
     accounts::{AccountChange, SecondFactor, accounts, change_account, new_account, new_second_factor},
     activate::Activated,
+    approvals::{Word, request, requests, requests_after},
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
@@ -72,6 +77,7 @@ pub(crate) use self::{
     events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
+    mail::{Mailer, Sent, edit_mail_policy, mail_policies, mails_after, replay_mails, sample, send_key},
     once::Once,
     orders::{EditedLicense, extend_order, order, void_order},
     pages::{Wanted, audit_after, customers_after, licenses_after, orders_after, seats_after},
@@ -96,7 +102,7 @@ pub(crate) use self::{
     },
 };
 use self::{codes::Codes, derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database, Replay};
+pub(crate) use crate::store::{CredentialRow, Database, MAIL, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Tx,
+    Tx, approvals,
     counters::Counted,
     history,
     locks::Locks,
@@ -35,8 +35,10 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::SeatsWithTag(license, tag) => seats_with_tag(tx, license, tag).await,
         Query::SeatOfMachine(machine) => seat_of_machine(tx, machine).await,
+        Query::TrialsWithTag(license, tag) => trials_with_tag(tx, license, tag).await,
         Query::EvidenceOf(handle) => strangers::evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
+        Query::ApprovalsOf(handle) => approvals::approvals_of(tx, handle).await,
         Query::Attempts(name) => attempts(tx, name).await,
         Query::History => history::history(tx).await,
         Query::Page(page) => history::is_known(tx, page).await,
@@ -61,6 +63,10 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
         Change::Describe { seat, description } => describe(tx, *seat, description).await,
+        Change::Approval(approval) => approvals::set_approval(tx, approval, occasion).await,
+        Change::ForgetApprovals { license, device } => {
+            approvals::forget_approvals_of_device(tx, *license, device).await
+        }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::History(history) => history::set_history(tx, history).await,
         Change::Page(page) => history::insert_page(tx, *page, occasion).await,
@@ -212,6 +218,22 @@ async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
     found_seats(tx, &rows)
 }
 
+/// The tags of trials are those of one product, whatever license they are of.
+pub(super) const TRIALS_WITH_TAG: &str = "SELECT seat.handle, seat.license_id, seat.record FROM trial_tag \
+    JOIN seat ON seat.handle = trial_tag.handle AND seat.device_key = trial_tag.device_key \
+    WHERE trial_tag.product_id = (SELECT product_id FROM license WHERE id = $1) AND trial_tag.tag = $2 \
+    ORDER BY trial_tag.granted DESC, trial_tag.handle DESC, trial_tag.device_key DESC LIMIT $3";
+
+async fn trials_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
+    let rows = query(TRIALS_WITH_TAG)
+        .bind(license.to_string())
+        .bind(tag_number(tag))
+        .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
+        .fetch_all(tx)
+        .await?;
+    found_seats(tx, &rows)
+}
+
 /// A tag as its column has it.
 pub(crate) fn tag_number(tag: Tag) -> i64 {
     let [first, second, third] = tag.bytes();
@@ -223,8 +245,34 @@ pub(super) fn tags_of(seat: &Seat) -> Vec<i64> {
     if !seat.state().is_taken() || seat.license_id().is_none() {
         return Vec::new();
     }
+    hardware(seat)
+}
+
+/// What a trial is found by for ever: its hardware, whatever becomes of it.
+pub(super) fn trial_tags_of(seat: &Seat) -> Vec<i64> {
+    if seat.is_trial() { hardware(seat) } else { Vec::new() }
+}
+
+fn hardware(seat: &Seat) -> Vec<i64> {
     let tags: BTreeSet<i64> = seat.fingerprint().hardware().map(tag_number).collect();
     tags.into_iter().collect()
+}
+
+/// Makes a trial be found by its tags, and by those that it had before.
+async fn insert_trial_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    for tag in trial_tags_of(seat) {
+        query(
+            "INSERT INTO trial_tag (product_id, tag, granted, handle, device_key) \
+             SELECT product_id, $1, granted, handle, device_key FROM seat WHERE handle = $2 AND device_key = $3 \
+             ON CONFLICT (product_id, tag, granted, handle, device_key) DO NOTHING",
+        )
+        .bind(tag)
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Makes a seat be found by its tags, and by no others.
@@ -349,6 +397,8 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     }
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
+    insert_trial_tags(tx, seat).await?;
+    approvals::forget_approval_of(tx, seat).await?;
     insert_tags(tx, seat).await
 }
 
@@ -415,9 +465,10 @@ fn product_id(row: &Row) -> Result<ProductId> {
 /// The license and the grant of a seat never change. What was counted before must still be so.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let known = tx.known_seat(seat.name()).cloned();
-    let has_its_tags = known.as_ref().is_some_and(|(_, tags)| *tags == tags_of(seat));
+    let has_its_tags = known.as_ref().is_some_and(|known| known.tags == tags_of(seat));
+    let has_its_trial = known.as_ref().is_some_and(|known| known.trial_tags == trial_tags_of(seat));
     let before = match known {
-        Some((before, _)) => before,
+        Some(known) => known.counted,
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = query(
@@ -456,6 +507,9 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     }
     tx.counters.count(Some(before), seat.into());
     tx.know_seat(seat);
+    if !has_its_trial {
+        insert_trial_tags(tx, seat).await?;
+    }
     if has_its_tags { Ok(()) } else { set_tags(tx, seat).await }
 }
 

@@ -208,8 +208,8 @@ async fn forget_peer_of(tx: &mut Tx, seat: SeatName) -> Result<()> {
 /// Empties what is noted of a customer, but for the id. Returns whether anything was there.
 pub(crate) async fn erase_customer(tx: &mut Tx, customer: &Customer, occasion: &Occasion) -> Result<()> {
     query(
-        "UPDATE customer SET name = '', email = '', external_id = '', notes = '', erased = $1, revision = $2 \
-         WHERE id = $3",
+        "UPDATE customer SET name = '', email = '', external_id = '', notes = '', language = '', erased = $1, \
+         revision = $2 WHERE id = $3",
     )
     .bind(seconds(occasion.time))
     .bind(i64::from(customer.revision))

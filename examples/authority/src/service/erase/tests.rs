@@ -40,6 +40,7 @@ async fn entered(authority: &Authority) -> CustomerId {
         email: SECRETS[1].into(),
         external_id: SECRETS[2].into(),
         notes: SECRETS[3].into(),
+        language: "de".into(),
     };
     new_customer(authority.service.database(), details, |_| Ok(()), &vendor()).await.unwrap().id
 }
@@ -65,7 +66,7 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
         customer: Some(customer),
         reseller: String::new(),
     };
-    let buyer = Buyer { order: Some(&order), customer: Some(customer) };
+    let buyer = Buyer { order: Some(&order), customer: Some(customer), mails: false };
     sell(database, None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
     (offers[0].terms.id, offers[0].key.to_string())
 }
@@ -74,7 +75,7 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
 async fn sold_once_more(authority: &Authority, customer: CustomerId) -> LicenseId {
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let buyer = Buyer { order: None, customer: Some(customer) };
+    let buyer = Buyer { order: None, customer: Some(customer), mails: false };
     sell(authority.service.database(), None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
     offers[0].terms.id
 }
@@ -208,7 +209,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     ));
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let buyer = Buyer { order: None, customer: Some(one) };
+    let buyer = Buyer { order: None, customer: Some(one), mails: false };
     let refused = sell(database, None, &offers, buyer, || Ok(()), &vendor()).await;
     assert!(matches!(refused, Err(Failure::Erased(_))));
     let nobody = CustomerId::generate(&SystemRandom).unwrap();
@@ -248,7 +249,7 @@ async fn nothing_is_sold_to_who_is_erased_while_the_keys_are_handed_over() {
     let database = authority.service.database();
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let (buyer, vendor) = (Buyer { order: None, customer: Some(id) }, vendor());
+    let (buyer, vendor) = (Buyer { order: None, customer: Some(id), mails: false }, vendor());
     let erase = || {
         let erasing = erase_customer(database, id, &vendor);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(erasing)).map(drop)
@@ -308,4 +309,29 @@ async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
     let view = license(database, license_id, &vendor()).await.unwrap();
     assert!(view.versions.iter().all(|version| version.terms.licensee == NAME));
     is_sound(&authority).await;
+}
+
+#[tokio::test]
+async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let id = entered(&authority).await;
+    let (license_id, key) = sold(&authority, id).await;
+    let said: Said = serde_json::from_str(r#"{"trial_days":14}"#).unwrap();
+    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    let [device, again] = ["1"; 2].map(|number| authority.device_of(Component::HwUuid, number));
+    authority.take_named_seat(&device, &key, "erikas-laptop").await;
+    let end = device.check().unwrap().license().unwrap().expires;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    erase_customer(database, id, &vendor()).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    is_sound(&authority).await;
+    let file = again.begin(&key).unwrap().to_bytes();
+    let later = Occasion { time: now().plus_days(15), ..vendor() };
+    let refused = authority.activate(&file, &later).await.unwrap().license;
+    let Err(Failure::Rule(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.kind(), error.trial_ended()), (ErrorKind::TrialUsed, end));
 }

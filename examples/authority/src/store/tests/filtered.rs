@@ -43,6 +43,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
         created: at(0).time,
         revision: 1,
         keeps_keys: true,
+        trial_license: None,
         is_first: true,
     };
     insert_product(tx, &product).await.unwrap();
@@ -59,7 +60,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
                 name: licensee.to_owned(),
                 email: format!("{number}@example.com"),
                 external_id: if number == 0 { String::new() } else { format!("C-{number}") },
-                notes: String::new(),
+                ..CustomerDetails::default()
             },
             created: at(number).time,
             revision: 1,
