@@ -62,7 +62,7 @@ pub(crate) use self::{
     customers::{
         customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
     },
-    events::{events_after, next_to_expire, set_expiry_noted},
+    events::{events_after, events_before, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
@@ -81,7 +81,7 @@ pub(crate) use self::{
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     refusals::{
         RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
-        license_of_any_key, note_refusal, only_seat,
+        license_of_any_key, note_refusal, only_seat, refusals_before,
     },
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,

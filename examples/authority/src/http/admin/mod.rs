@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod console;
 mod credentials;
 mod customers;
 mod deactivate;
@@ -37,6 +38,7 @@ use crate::{
 };
 
 /// Who calls. There is none without a credential that is valid now, so a handler that takes one is not for strangers.
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) occasion: Occasion,
     secret: Zeroizing<String>,
@@ -129,6 +131,7 @@ pub(super) fn routes(server: Arc<Server>) -> Router {
     let calls = calls().route_layer(middleware::from_fn_with_state(server.admin_permits.clone(), bound));
     let (calls, _) = calls.split_for_parts();
     calls
+        .merge(console::routes(&server))
         .fallback(async || Problem::http(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::http(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(server.metrics.clone(), log::observe))
