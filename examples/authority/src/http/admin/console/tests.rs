@@ -477,7 +477,7 @@ async fn the_grid_shows_the_columns_that_are_chosen_and_keeps_a_filter_that_is_w
     assert!(all.body.contains("5 of 5") && !head(&all.body).contains("Last contact"));
     let sorted = auditor.get("/console/seats?sort=computer&filter=label~nw-").await.body;
     assert!(sorted.find(">NW-1<").unwrap() < sorted.find(">NW-2<").unwrap());
-    assert!(!sorted.contains("alert(1)"));
+    assert_eq!(sorted.matches("<th scope=\"row\"").count(), 2);
     let wrong = auditor.get("/console/seats?filter=label~%22%3Cb%3E%20colour:x").await;
     assert_eq!(wrong.status, 400);
     assert!(wrong.body.contains("the filter is wrong at letter"), "{}", wrong.body);
@@ -499,16 +499,17 @@ async fn a_code_is_read_group_by_group_shown_as_it_was_mended_and_redeemed() {
         )
         .await;
     assert_eq!(cut.status, 422);
-    assert!(cut.body.contains("Group 2 has 2 readable characters and not 5"), "{}", cut.body);
+    assert!(cut.body.contains("Group 2 has 2 characters"), "{}", cut.body);
     assert!(cut.body.contains(&format!("value=\"{}\"", groups[0])), "what was typed stays");
     let wrong = if groups[1].starts_with('Z') { "Y" } else { "Z" }.to_owned() + &groups[1][1..];
     let typed: Vec<(&str, &str)> =
         groups.iter().map(|group| ("group", if *group == groups[1] { &*wrong } else { *group })).collect();
+    let before = world.actions().await;
     let read = support.submit("/console/desk", &typed).await;
     assert!(read.body.contains("with 1 errors mended") && read.body.contains("<mark>"), "{}", read.body);
     assert!(read.body.contains("&#60;script&#62;alert(1)"), "whose computer it is");
     let confirmed = hidden(&read.body);
-    assert_eq!(world.actions().await.last().map(String::as_str), Some("granted"), "nothing was done yet");
+    assert_eq!(world.actions().await, before, "nothing was done yet");
     let redeemed = support.post("/console/desk", &fields_of(&confirmed)).await;
     assert!(redeemed.body.contains("is free") && redeemed.body.contains("Deactivations Left"));
     let again = support.post("/console/desk", &fields_of(&confirmed)).await;
@@ -624,6 +625,8 @@ async fn a_person_signs_in_comes_back_to_the_page_and_signs_out() {
     let program = authority.token(&crate::domain::rights::Scope::ALL.to_vec()).await;
     let program = Browser { authority: &authority, token: program, language: "en" };
     assert_eq!(program.get("/console/seats").await.status, 303);
+    // Nor is the console where customers are.
+    assert_eq!(authority.get("/console/sign-in").await.status, 404);
 }
 
 #[tokio::test]

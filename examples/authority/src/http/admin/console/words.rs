@@ -217,7 +217,7 @@ words! {
     code_unreadable: "This code cannot be read", "Dieser Code ist nicht lesbar";
     code_not_counted: "Nothing has changed, and it does not count as an attempt. Have it read once more.",
         "Nichts hat sich geändert, und es zählt nicht als Versuch. Lassen Sie ihn noch einmal vorlesen.";
-    group_incomplete: "Group {0} has {1} readable characters and not 5.", "Gruppe {0} hat {1} Zeichen und nicht 5 lesbare.";
+    group_incomplete: "Group {0} has {1} characters, and not 5 that can be read.", "Gruppe {0} hat {1} Zeichen, und nicht 5 lesbare.";
     code_complete: "The code is complete", "Der Code ist vollständig";
     code_mended: "The code is complete, with {0} errors mended", "Der Code ist vollständig, {0} Fehler wurden behoben";
     read_back: "Read it back to the customer, and compare the computer.", "Lesen Sie ihn dem Kunden vor und vergleichen Sie den Rechner.";
