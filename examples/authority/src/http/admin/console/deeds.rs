@@ -206,6 +206,7 @@ impl Deed {
                 vec![Field::new("role", words.role, Input::Choice(roles.collect()))]
             }
             Self::ChangePassword => vec![
+                Field::new("account", "", Input::Whose).value(asked.part("name")),
                 Field::new("password", words.new_password, Input::Password)
                     .about(words.about_password)
                     .required()

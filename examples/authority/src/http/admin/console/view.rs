@@ -236,6 +236,8 @@ pub(super) enum Input {
     Groups(Vec<String>),
     /// Sent along unseen.
     Hidden,
+    /// Unseen, too: whose password is typed, for browsers that keep passwords.
+    Whose,
 }
 
 pub(super) struct Field {

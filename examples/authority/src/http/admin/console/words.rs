@@ -218,6 +218,9 @@ words! {
     code_not_counted: "Nothing has changed, and it does not count as an attempt. Have it read once more.",
         "Nichts hat sich geändert, und es zählt nicht als Versuch. Lassen Sie ihn noch einmal vorlesen.";
     group_incomplete: "Group {0} has {1} characters, and not 5 that can be read.", "Gruppe {0} hat {1} Zeichen, und nicht 5 lesbare.";
+    group_hint: "The next field follows by itself once a group is complete.", "Das nächste Feld folgt von selbst, sobald eine Gruppe vollständig ist.";
+    group_whole: "Group {0} is complete.", "Gruppe {0} ist vollständig.";
+    group_wrong: "Group {0} has a character that no code has.", "Gruppe {0} hat ein Zeichen, das in keinem Code vorkommt.";
     code_complete: "The code is complete", "Der Code ist vollständig";
     code_mended: "The code is complete, with {0} errors mended", "Der Code ist vollständig, {0} Fehler wurden behoben";
     read_back: "Read it back to the customer, and compare the computer.", "Lesen Sie ihn dem Kunden vor und vergleichen Sie den Rechner.";
