@@ -177,7 +177,7 @@ def a_call(authority, world, scripts):
         chromium.shoot("call-license")
         lost, offline = ("gone", 1) if scripts else ("NW-17", 0)
         row = next(row for row in chromium.all("tbody tr") if lost in row.text and "in use" in row.text)
-        row.find_element("link text", f"Release {lost}").click()
+        row.find_element("partial link text", "Release").click()
         chromium.wait(lambda: chromium.title() == "Release")
         assert lost in chromium.words() and "Jane Doe" in chromium.words() and "Last contact" in chromium.words()
         chromium.shoot("call-release")
