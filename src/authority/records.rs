@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    approval::Approval,
     counts::{Attempts, Count, Counting},
     history::History,
     incoming::Evidence,
@@ -50,10 +51,17 @@ pub enum Query {
     SeatsWithTag(LicenseId, Tag),
     /// The seats that are active or held and have that [machine](Seat::machine): [`Found::Seats`], one at most.
     SeatOfMachine([u8; 32]),
+    /// The [trial](Seat::is_trial) seats of every license of that license's product, whatever became of them, whose
+    /// fingerprint has or had that [hardware tag](crate::fingerprint::Fingerprint::hardware): [`Found::Seats`], those
+    /// first that were granted last, at most [`MAX_SEATS_OF_TAG`].
+    TrialsWithTag(LicenseId, Tag),
     /// What was kept for that handle: [`Found::Evidence`], oldest first.
     EvidenceOf(Handle),
     /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
     CheckIn(SeatName, [u8; 32]),
+    /// The requests under that handle that wait for approval, or were approved or refused: [`Found::Approvals`]. Mostly
+    /// none.
+    ApprovalsOf(Handle),
     /// How many codes were tried at that seat: [`Found::Attempts`].
     Attempts(SeatName),
     /// How often that happened to a license within a year: [`Found::Count`].
@@ -75,6 +83,8 @@ pub enum Found {
     Evidence(Vec<Evidence>),
     /// The revision of the license that a check-in was answered with; none if it was not.
     CheckIn(Option<u32>),
+    /// Requests.
+    Approvals(Vec<Approval>),
     /// Attempts; the default if there were none.
     Attempts(Attempts),
     /// What the ledger noted of its service; none if it noted nothing yet.
@@ -117,8 +127,10 @@ pub struct Records {
     seats_by_end: BTreeMap<(LicenseId, Timestamp, u32), Vec<SeatName>>,
     seats_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
     seats_of_machines: BTreeMap<[u8; 32], Vec<SeatName>>,
+    trials_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
+    approvals: BTreeMap<Handle, Vec<Approval>>,
     attempts: BTreeMap<SeatName, Attempts>,
     history: Option<Option<Box<History>>>,
     pages: BTreeMap<Page, bool>,
@@ -199,6 +211,13 @@ impl Records {
                 let names = self.add_seats(seats);
                 self.seats_of_machines.insert(machine, names);
             }
+            (Query::TrialsWithTag(license, tag), Found::Seats(seats)) => {
+                if !seats.iter().all(Seat::is_trial) || seats.len() > MAX_SEATS_OF_TAG {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.trials_with_tags.insert((license, tag), names);
+            }
             (Query::EvidenceOf(handle), Found::Evidence(evidence)) => {
                 if evidence.iter().any(|evidence| evidence.handle() != handle) {
                     return Err(other());
@@ -207,6 +226,12 @@ impl Records {
             }
             (Query::CheckIn(name, digest), Found::CheckIn(revision)) => {
                 self.check_ins.insert((name, digest), revision);
+            }
+            (Query::ApprovalsOf(handle), Found::Approvals(approvals)) => {
+                if approvals.iter().any(|approval| approval.name().handle != handle) {
+                    return Err(other());
+                }
+                self.approvals.insert(handle, approvals);
             }
             (Query::Attempts(name), Found::Attempts(attempts)) => {
                 self.attempts.insert(name, attempts);
@@ -297,12 +322,20 @@ impl Records {
         self.seats_of_machines.get(&machine).map(Vec::as_slice)
     }
 
+    pub(super) fn trials_with_tag(&self, license: LicenseId, tag: Tag) -> Option<&[SeatName]> {
+        self.trials_with_tags.get(&(license, tag)).map(Vec::as_slice)
+    }
+
     pub(super) fn evidence_of(&self, handle: Handle) -> Option<&[Evidence]> {
         self.evidence.get(&handle).map(Vec::as_slice)
     }
 
     pub(super) fn check_in(&self, name: SeatName, digest: [u8; 32]) -> Option<Option<u32>> {
         self.check_ins.get(&(name, digest)).copied()
+    }
+
+    pub(super) fn approvals_of(&self, handle: Handle) -> Option<&[Approval]> {
+        self.approvals.get(&handle).map(Vec::as_slice)
     }
 
     pub(super) fn attempts(&self, name: SeatName) -> Option<Attempts> {
@@ -337,8 +370,10 @@ impl Records {
             }
             Query::SeatsWithTag(license, tag) => !self.seats_with_tags.contains_key(&(*license, *tag)),
             Query::SeatOfMachine(machine) => !self.seats_of_machines.contains_key(machine),
+            Query::TrialsWithTag(license, tag) => !self.trials_with_tags.contains_key(&(*license, *tag)),
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
+            Query::ApprovalsOf(handle) => !self.approvals.contains_key(handle),
             Query::Attempts(name) => !self.attempts.contains_key(name),
             Query::History => self.history.is_none(),
             Query::Page(page) => !self.pages.contains_key(page),

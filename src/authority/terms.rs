@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     allowances::{Allowance, Allowances},
+    approval::ApprovalPolicy,
     history::Gap,
     json,
 };
@@ -48,6 +49,10 @@ pub struct LicenseTerms {
     /// The first second at which it is no longer valid; none is perpetual.
     #[serde(default)]
     pub expires: Option<Timestamp>,
+    /// How many days a machine may use it, from its first activation of any trial of the product on, so that a machine
+    /// has one. None is no trial.
+    #[serde(default)]
+    pub trial_days: Option<u32>,
     /// How many days a device may go without a renewal; none is for ever, which cannot be undone from afar.
     #[serde(default = "lease_days")]
     pub lease_days: Option<u32>,
@@ -92,6 +97,9 @@ pub struct LicenseTerms {
     /// activations and deactivations again. None is one for the whole life.
     #[serde(default)]
     pub period_days: Option<u32>,
+    /// Whether each activation waits until the vendor approves it.
+    #[serde(default)]
+    pub approval: ApprovalPolicy,
     /// How far a machine may change.
     #[serde(default)]
     pub policy: Policy,
@@ -165,6 +173,7 @@ impl LicenseTerms {
             metadata: Vec::new(),
             starts: now,
             expires: None,
+            trial_days: None,
             lease_days: lease_days(),
             unbindable_lease_days: unbindable_lease_days(),
             margin_days: margin_days(),
@@ -178,6 +187,7 @@ impl LicenseTerms {
             deactivations: None,
             activations: None,
             period_days: None,
+            approval: ApprovalPolicy::default(),
             policy: Policy::default(),
             suspended: false,
         }
@@ -229,8 +239,10 @@ impl LicenseTerms {
         if let Some(days) = self.margin_days.filter(|days| *days < MIN_MARGIN_DAYS) {
             return Err(Error::range("margin in days", "", days.into(), MIN_MARGIN_DAYS.into(), i64::MAX));
         }
-        if self.period_days == Some(0) {
-            return Err(Error::range("period in days", "", 0, 1, i64::MAX));
+        for (what, days) in [("period in days", self.period_days), ("trial in days", self.trial_days)] {
+            if days == Some(0) {
+                return Err(Error::range(what, "", 0, 1, i64::MAX));
+            }
         }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;

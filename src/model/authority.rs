@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::{
-    Outside,
+    Mutant, Outside,
     facts::{Message, NOW, Name, RESTORED, Read, STEP, Universe, page},
 };
 use crate::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Allowance, Allowances, Attempts, Count, Counting, Evidence, Found, Gap, History, LicenseRecord,
-        LicenseTerms, Query, Records, Seat, SeatName, SeatState, Usage,
+        Allowance, Allowances, Approval, Attempts, Count, Counting, Evidence, Found, Gap, History,
+        LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName, SeatState, Usage,
         decision::{
             self, Allow, Change, Decision, Draft, Event, EventKind, Moment, Note, Refusal, Ruling, Step,
             Unsigned,
@@ -40,6 +40,13 @@ pub(super) struct Tables {
     pub(super) extra: [u8; 2],
     period: u8,
     resets: u8,
+    /// When the trial of each computer began, and whether the vendor let it last longer, by the model's own reckoning.
+    trials: [Option<(u8, bool)>; 2],
+    /// Requests that wait, or were approved or refused, and by the model's own reckoning those that may be granted and
+    /// those that were refused.
+    approvals: BTreeMap<Name, Approval>,
+    pub(super) approved: u32,
+    pub(super) refused: u32,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -83,10 +90,32 @@ pub(super) struct Heard {
     pub(super) lacks_a_seat: bool,
     /// Whether it was refused because no activation is left.
     pub(super) lacks_an_activation: bool,
+    /// Whether it was refused because the trial of the machine is over.
+    pub(super) lacks_a_trial: bool,
+    /// Whether it was refused because the vendor has not approved it.
+    pub(super) lacks_approval: bool,
+    /// The request that the vendor approved or refused, and whether that was noted.
+    pub(super) ruled: Option<(Name, Ruled)>,
+    pub(super) is_noted: bool,
+    /// Whether what was granted took the place of another seat.
+    pub(super) took_a_place: bool,
     /// Whether it was noted that the ledger had lost something.
     pub(super) is_healed: bool,
     /// Whether an allowance was reset, or more was granted of it.
     pub(super) is_allowed: bool,
+}
+
+/// What the vendor says of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ruled {
+    Approved,
+    Refused,
+}
+
+/// Whether it says that a seat went to a new one.
+fn takes_a_place(event: &Event) -> bool {
+    use EventKind::{HeldTakenOver, Lost, Replaced};
+    matches!(event.kind, HeldTakenOver | Lost | Replaced)
 }
 
 impl Tables {
@@ -134,10 +163,6 @@ impl Tables {
 
     /// Reckons what a decision has used up: a seat that is new and takes no place, and a deactivation that counted.
     fn reckon(&mut self, before: &Self, events: &[Event], universe: &Universe) {
-        let takes_a_place = |event: &Event| {
-            use EventKind::{HeldTakenOver, Lost, Replaced};
-            matches!(event.kind, HeldTakenOver | Lost | Replaced)
-        };
         let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let is_new = |name: &Name| !before.seats.contains_key(name);
         let granted =
@@ -153,6 +178,61 @@ impl Tables {
             self.used[0] += u8::try_from(activated).expect("few");
             self.used[1] += u8::try_from(counted).expect("few");
         }
+    }
+
+    /// The trial of a computer begins with its first seat, or goes on there if its device held one before.
+    fn begin_trials(&mut self, before: &Self, universe: &Universe) {
+        for (name, seat) in &self.seats {
+            let hardware = usize::from(universe.hardware(*name));
+            if seat.state() != SeatState::Cancelled && self.trials[hardware].is_none() {
+                let is_given_up = |name: &Name| self.state(*name) == Some(SeatState::Returned);
+                let held = before.seats.iter().find(|(of, seat)| {
+                    universe.have_one_key(of.machine, name.machine)
+                        && seat.state().is_taken()
+                        && !is_given_up(of)
+                });
+                let goes_on = held.and_then(|(of, _)| before.trials[usize::from(universe.hardware(*of))]);
+                self.trials[hardware] = goes_on.or(Some((self.day, false)));
+            }
+        }
+    }
+
+    /// Whether an activation that is asked for has no trial any more: its computer's, or the one that its device holds.
+    pub(super) fn has_had_its_trial(&self, name: Name, universe: &Universe) -> bool {
+        let hardware = universe.hardware(name);
+        let is_held = |of: &Name, seat: &Seat| {
+            universe.have_one_key(of.machine, name.machine) && seat.state().is_taken()
+        };
+        let held = || self.seats.iter().find(|(of, seat)| is_held(of, seat));
+        let end = self
+            .trial_ends(hardware, universe)
+            .or_else(|| held().and_then(|(of, _)| self.trial_ends(universe.hardware(*of), universe)));
+        end.is_some_and(|end| self.now() >= end)
+    }
+
+    /// When the trial of a computer ends, by the model's own reckoning; none if it has had none.
+    pub(super) fn trial_ends(&self, hardware: u8, universe: &Universe) -> Option<Timestamp> {
+        let (began, is_extended) = self.trials[usize::from(hardware)]?;
+        let steps = began + universe.rules.trial + u8::from(is_extended);
+        Some(NOW.plus_days(u32::from(steps) * STEP))
+    }
+
+    /// The vendor lets the trial of a seat's machine last longer.
+    fn extended(&self, universe: &Universe) -> Vec<Self> {
+        let may_extend = |name: &&Name| {
+            let trial = self.trials[usize::from(universe.hardware(**name))];
+            universe.rules.extends && trial.is_some_and(|(_, is_extended)| !is_extended)
+        };
+        let extend = |name: &Name| {
+            let hardware = universe.hardware(*name);
+            let until = self.trial_ends(hardware, universe)?.plus_days(STEP);
+            let seat = self.seats[name].name();
+            let decided = self.decide(universe, |r, m| decision::extend_trial(seat, until, r, m));
+            let mut after = decided.ok()?.0.ledger;
+            after.trials[usize::from(hardware)].as_mut()?.1 = true;
+            Some(after)
+        };
+        self.seats.keys().filter(may_extend).filter_map(extend).collect()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -179,7 +259,8 @@ impl Tables {
         });
         let may_change = rules.leases[0] != rules.leases[1] && !self.has_new_terms;
         let changed = may_change.then(|| Self { has_new_terms: true, ..self.clone() });
-        [later, changed, self.copied(universe), self.restored(universe)].into_iter().flatten().collect()
+        let by_itself = [later, changed, self.copied(universe), self.restored(universe)];
+        by_itself.into_iter().flatten().chain(self.extended(universe)).collect()
     }
 
     /// Somebody makes a copy of the ledger.
@@ -274,26 +355,74 @@ impl Tables {
         let (mut answer, ruling) = match answer {
             Ok(decided) => decided,
             Err(kind) => {
-                return Heard { lacks_a_seat: kind == ErrorKind::NoFreeSeat, ..self.unchanged() };
+                return Heard {
+                    lacks_a_seat: kind == ErrorKind::NoFreeSeat,
+                    lacks_a_trial: kind == ErrorKind::TrialUsed,
+                    ..self.unchanged()
+                };
             }
         };
         if let Ruling::Refused(refusal) = ruling {
             answer.refused = refused;
             answer.lacks_a_seat = refusal.kind() == ErrorKind::NoFreeSeat;
             answer.lacks_an_activation = refusal.kind() == ErrorKind::NoActivationLeft;
+            answer.lacks_a_trial = refusal.kind() == ErrorKind::TrialUsed;
+            answer.lacks_approval =
+                matches!(refusal.kind(), ErrorKind::ApprovalWanted | ErrorKind::RequestRefused);
         }
         answer
     }
 
+    /// The vendor says something of a request that was kept.
+    pub(super) fn ruled(&self, name: Name, ruled: Ruled, universe: &Universe) -> Option<Heard> {
+        let seat = universe.name_of_seat(name);
+        let decided = self.decide(universe, |r, m| match ruled {
+            Ruled::Approved => decision::approve(seat, r, m),
+            Ruled::Refused => decision::refuse_request(seat, "", r, m),
+        });
+        let (mut answer, _) = decided.ok()?;
+        match ruled {
+            Ruled::Approved => answer.ledger.approved |= name.bit(),
+            Ruled::Refused => {
+                answer.ledger.approved &= !name.bit();
+                answer.ledger.refused |= name.bit();
+            }
+        }
+        Some(Heard { ruled: Some((name, ruled)), ..answer })
+    }
+
+    /// All that the vendor may say of requests, and the end of them where it stops a license.
+    fn ruled_on(&self, universe: &Universe) -> Vec<Heard> {
+        let both = |name: &Name| [(*name, Ruled::Approved), (*name, Ruled::Refused)];
+        let ruled = self.approvals.keys().flat_map(both);
+        let mut answers: Vec<_> =
+            ruled.filter_map(|(name, ruled)| self.ruled(name, ruled, universe)).collect();
+        answers.retain(|answer| answer.ledger != *self);
+        let mut stopped = Self { approved: 0, refused: 0, ..self.clone() };
+        if universe.rules.mutant != Some(Mutant::StoppingKeepsRequests) {
+            stopped.approvals.clear();
+        }
+        answers.push(Heard { ledger: stopped, ..self.unchanged() });
+        answers
+    }
+
     /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
-        let mut answers = Vec::new();
+        let mut answers = if universe.rules.approval { self.ruled_on(universe) } else { Vec::new() };
+        if !universe.rules.administered {
+            return answers;
+        }
         for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
             let mut released = self.decide(universe, |r, m| decision::release(name, "", r, m));
             if universe.rules.unreleases
                 && let Ok((answer, _)) = &mut released
             {
                 answer.replies.clear();
+            }
+            if let Ok((answer, _)) = &mut released {
+                let others = !universe.names_of_key(universe.holder(name).machine);
+                answer.ledger.approved &= others;
+                answer.ledger.refused &= others;
             }
             let may_be_taken_back = seat.state() == SeatState::Revoked && seat.revision() <= 2;
             let unreleased = (universe.rules.unreleases && may_be_taken_back)
@@ -339,6 +468,11 @@ impl Tables {
             refused: None,
             lacks_a_seat: false,
             lacks_an_activation: false,
+            lacks_a_trial: false,
+            lacks_approval: false,
+            ruled: None,
+            is_noted: false,
+            took_a_place: false,
             is_healed: false,
             is_allowed: false,
         }
@@ -359,7 +493,12 @@ impl Tables {
         if universe.rules.reckons() {
             ledger.reckon(self, &events, universe);
         }
-        Ok((Heard { ledger, replies, is_healed, ..self.unchanged() }, ruling))
+        if universe.rules.trial > 0 {
+            ledger.begin_trials(self, universe);
+        }
+        let (is_noted, took_a_place) = (!events.is_empty(), events.iter().any(takes_a_place));
+        let heard = Heard { ledger, replies, is_healed, is_noted, took_a_place, ..self.unchanged() };
+        Ok((heard, ruling))
     }
 }
 
@@ -431,12 +570,19 @@ impl decision::Ledger for Ledger<'_> {
             Query::SeatOfMachine(machine) => {
                 self.seats(|seat| seat.machine() == machine && seat.state().is_taken())
             }
+            Query::TrialsWithTag(_, tag) => {
+                self.seats(|seat| seat.is_trial() && seat.fingerprint().hardware().any(|other| other == *tag))
+            }
             Query::EvidenceOf(handle) => {
                 let evidence = self.tables.evidence.iter().map(|kept| &kept.0);
                 Found::Evidence(evidence.filter(|evidence| evidence.handle() == *handle).cloned().collect())
             }
             Query::CheckIn(name, digest) => {
                 Found::CheckIn(self.tables.check_ins.get(&(self.holder(*name), *digest)).copied())
+            }
+            Query::ApprovalsOf(handle) => {
+                let of = self.tables.approvals.values().filter(|of| of.name().handle == *handle);
+                Found::Approvals(of.cloned().collect())
             }
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
@@ -453,6 +599,7 @@ impl decision::Ledger for Ledger<'_> {
     fn store(&mut self, change: Change) -> Result<()> {
         match change {
             Change::Insert { seat, .. } => {
+                self.tables.approvals.remove(&self.holder(seat.name()));
                 let before = self.tables.seats.insert(self.holder(seat.name()), self.kept(seat));
                 if before.is_some() {
                     return Err(Error::about(ErrorKind::WrongRequest, "a seat of that name"));
@@ -474,6 +621,12 @@ impl decision::Ledger for Ledger<'_> {
             Change::Forget(evidence) => self.tables.evidence.retain(|kept| kept.0 != evidence),
             Change::RememberCheckIn { seat, digest, revision, .. } => {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
+            }
+            Change::Approval(approval) => {
+                self.tables.approvals.insert(self.holder(approval.name()), *approval);
+            }
+            Change::ForgetApprovals { device, .. } => {
+                self.tables.approvals.retain(|_, approval| approval.name().device_key != device);
             }
             Change::Attempts(..) | Change::Describe { .. } => {}
             Change::Allowances(_, allowances) => self.tables.allowances = allowances,

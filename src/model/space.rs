@@ -168,7 +168,7 @@ impl Space {
         for next in self.ledger(state[LEDGER]).by_itself(&self.universe) {
             steps.push((Step::ByItself, [state[0], state[1], self.ledger_id(next), state[SENT]]));
         }
-        if self.universe.rules.administered {
+        if self.universe.rules.administered || self.universe.rules.approval {
             let list = self.administered(state[LEDGER]);
             self.answer(state, sent, list, Step::Administer, steps);
         }

@@ -1125,6 +1125,87 @@ static void allowances(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
+static nodelock_status decide_trial(const struct message *message, const nodelock_records *records, uint64_t now,
+                                    nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_trial((const char *)message->data, START + 40 * DAY, records, now, decision, error);
+}
+
+/* A trial of 14 days, which the vendor lets last longer. A second installation on the machine has no other one. */
+static void trials(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first");
+    nodelock_license *license = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_error *refusal = NULL;
+    char seat[128];
+    uint64_t expires = 0;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    CHECK(nodelock_license_expires(license, &expires) && expires == START + 14 * DAY);
+    nodelock_license_free(license);
+    snprintf(seat, sizeof seat, "%s", vendor_last_seat(vendor)->name);
+    CHECK(vendor_last_seat(vendor)->is_trial);
+
+    vendor->now = START + 14 * DAY;
+    CHECK(nodelock_client_check_in(client, NULL, &license, &refusal) == NODELOCK_TRIAL_USED);
+    CHECK(nodelock_error_trial_ended(refusal) == START + 14 * DAY && nodelock_error_next_lapse(refusal) == 0);
+    nodelock_error_free(refusal);
+    refusal = NULL;
+    nodelock_client *other = device(vendor, "first");
+    CHECK(nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &refusal) == NODELOCK_TRIAL_USED);
+    CHECK(nodelock_error_trial_ended(refusal) == START + 14 * DAY);
+    nodelock_error_free(refusal);
+    CHECK(nodelock_error_trial_ended(NULL) == 0 && nodelock_decision_trial_ended(NULL) == 0);
+
+    OK(vendor_decide(vendor, decide_trial, seat, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_EXTENDED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "trial-extended") == 0);
+    CHECK(nodelock_decision_change_is_trial(decision, 0) && !nodelock_decision_change_is_trial(decision, 9));
+    nodelock_decision_free(decision);
+    OK(nodelock_client_check_in(client, NULL, &license, &error));
+    CHECK(nodelock_license_expires(license, &expires) && expires == START + 40 * DAY);
+    nodelock_license_free(license);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
+/* The vendor approves each activation: one is approved, one refused, and what waits goes with its device's seat. */
+static void approvals(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first"), *other = device(vendor, "second");
+    nodelock_license *license = NULL;
+    nodelock_decision *decision = NULL;
+    char first[128], second[128];
+    EXPECT(NODELOCK_APPROVAL_WANTED, nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(first, sizeof first, "%s", vendor->rows[vendor->row_count - 1].name);
+    EXPECT(NODELOCK_APPROVAL_WANTED, nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(second, sizeof second, "%s", vendor->rows[vendor->row_count - 1].name);
+    CHECK(vendor->rows[vendor->row_count - 1].kind == NODELOCK_CHANGE_APPROVAL && vendor_taken(vendor) == 0);
+
+    OK(vendor_decide(vendor, decide_approval, first, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RULED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "request-approved") == 0);
+    CHECK(nodelock_decision_change_license(decision, 0) != NULL);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    CHECK(vendor_taken(vendor) == 1);
+    EXPECT(NODELOCK_UNKNOWN_SEAT, vendor_decide(vendor, decide_approval, first, 0, &decision, &error));
+
+    OK(vendor_decide(vendor, decide_request_refusal, second, 0, &decision, &error));
+    nodelock_decision_free(decision);
+    decision = NULL;
+    EXPECT(NODELOCK_REQUEST_REFUSED, vendor_decide(vendor, decide_approval, second, 0, &decision, &error));
+
+    size_t rows = vendor->row_count;
+    OK(vendor_decide(vendor, decide_forced_release, first, 0, &decision, &error));
+    CHECK(vendor->row_count == rows - 1);
+    nodelock_decision_free(decision);
+    nodelock_license_free(license);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -1148,6 +1229,9 @@ int main(int count, char **arguments)
     vendor_open(&vendor, 1, ",\"deactivations\":1,\"activations\":1");
     allowances(&vendor);
     vendor_close(&vendor);
+    vendor_open(&vendor, 3, ",\"trial_days\":14");
+    trials(&vendor);
+    vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_for_its_device(&vendor);
     vendor_close(&vendor);
@@ -1161,6 +1245,9 @@ int main(int count, char **arguments)
     restored(&vendor);
     vendor_close(&vendor);
 
+    vendor_open(&vendor, 2, ",\"approval\":\"required\"");
+    approvals(&vendor);
+    vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"replace\":3");
     no_free_seat(&vendor);
     vendor_close(&vendor);

@@ -76,7 +76,7 @@ static inline char *copy(const char *text)
 struct row {
     uint32_t kind;
     char *name, *record;
-    bool is_taken, is_lapsed, is_counted, is_activation;
+    bool is_taken, is_lapsed, is_counted, is_activation, is_trial;
     uint64_t ends;
     char machine[65], tags[256];
 };
@@ -239,6 +239,20 @@ static inline size_t vendor_find(const struct vendor *vendor, uint32_t kind, con
     return at;
 }
 
+/* Forgets what a device has asked for. There is one license. */
+static inline void vendor_forget_approvals(struct vendor *vendor, const char *device)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < vendor->row_count; at++) {
+        struct row *row = &vendor->rows[at];
+        if (row->kind == NODELOCK_CHANGE_APPROVAL && strcmp(strchr(row->name, ':') + 1, device) == 0)
+            row_free(row);
+        else
+            vendor->rows[kept++] = *row;
+    }
+    vendor->row_count = kept;
+}
+
 static inline void vendor_store(struct vendor *vendor, const nodelock_decision *decision)
 {
     for (size_t i = 0; i < nodelock_decision_change_count(decision); i++) {
@@ -246,6 +260,10 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         const char *record = nodelock_decision_change_record(decision, i);
         uint32_t change = nodelock_decision_change_kind(decision, i), kind = change;
         const char *same = NULL;
+        if (change == NODELOCK_CHANGE_FORGET_APPROVALS) {
+            vendor_forget_approvals(vendor, name);
+            continue;
+        }
         if (change == NODELOCK_CHANGE_UPDATE_SEAT)
             kind = NODELOCK_CHANGE_INSERT_SEAT;
         if (change == NODELOCK_CHANGE_FORGET_EVIDENCE)
@@ -285,6 +303,7 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         }
         row->is_counted = nodelock_decision_change_is_counted(decision, i);
         row->is_activation = nodelock_decision_change_is_activation(decision, i);
+        row->is_trial = nodelock_decision_change_is_trial(decision, i);
     }
 }
 
@@ -301,12 +320,16 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->is_taken && !row->is_lapsed && row->ends <= strtoull(strchr(value, '/') + 1, NULL, 10);
     case NODELOCK_QUERY_SEATS_WITH_TAG:
         return row->is_taken && !row->is_lapsed && strstr(row->tags, strchr(value, '/') + 1) != NULL;
+    case NODELOCK_QUERY_TRIALS_WITH_TAG:
+        return row->is_trial && strstr(row->tags, strchr(value, '/') + 1) != NULL;
     case NODELOCK_QUERY_SEAT_OF_MACHINE:
         return row->is_taken && strcmp(row->machine, value) == 0;
     case NODELOCK_QUERY_EVIDENCE_OF:
         return row->kind == NODELOCK_CHANGE_KEEP_EVIDENCE && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CHECK_IN:
         return row->kind == NODELOCK_CHANGE_CHECK_IN && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_APPROVALS_OF:
+        return row->kind == NODELOCK_CHANGE_APPROVAL && strncmp(row->name, value, length) == 0;
     case NODELOCK_QUERY_ATTEMPTS:
         return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_COUNT:
@@ -410,6 +433,20 @@ static inline nodelock_status decide_unrelease(const struct message *message, co
                                                uint64_t now, nodelock_decision **decision, nodelock_error **error)
 {
     return nodelock_decide_unrelease((const char *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_approval(const struct message *message, const nodelock_records *records,
+                                              uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_approval((const char *)message->data, NULL, records, now, decision, error);
+}
+
+static inline nodelock_status decide_request_refusal(const struct message *message, const nodelock_records *records,
+                                                     uint64_t now, nodelock_decision **decision,
+                                                     nodelock_error **error)
+{
+    const char *reason = "this license is for the lab";
+    return nodelock_decide_approval((const char *)message->data, reason, records, now, decision, error);
 }
 
 static inline nodelock_status decide_return(const struct message *message, const nodelock_records *records,

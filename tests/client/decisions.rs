@@ -6,8 +6,8 @@ use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
     Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
-        ActivationFile, Allowance, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim,
-        SeatState, TypedCode, Verification,
+        ActivationFile, Allowance, ApprovalPolicy, CheckInClaim, Found, PreflightClaim, Query, Records,
+        ReleaseClaim, SeatState, TypedCode, Verification,
         decision::{self, Allow, Change, Decision, Ledger as _, Moment, Note, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
@@ -141,6 +141,26 @@ fn a_recovery_needs_what_the_device_held() {
 }
 
 #[test]
+fn an_activation_that_is_approved_needs_its_approval_and_ruling_needs_the_request() {
+    let mut vendor = Vendor::new();
+    vendor.terms().approval = ApprovalPolicy::Required;
+    let device = Device::new(&vendor, "first");
+    let request = device.client().begin(vendor.license_key()).unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "wait", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Refused(_)), "{ruling:?}");
+    vendor.activate(&request.to_bytes()).unwrap_err();
+    let name = request.request().into();
+    let ruling = needs_all_of_it(&vendor, "refuse", &|r, m| decision::refuse_request(name, "no", r, m));
+    assert!(matches!(ruling, Ruling::Ruled(_)), "{ruling:?}");
+    let ruling = needs_all_of_it(&vendor, "approve", &|r, m| decision::approve(name, r, m));
+    assert!(matches!(ruling, Ruling::Ruled(_)), "{ruling:?}");
+    vendor.approve(request.request().handle).unwrap();
+    let ruling = needs_all_of_it(&vendor, "approved", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
+#[test]
 fn a_proof_needs_its_seat_its_license_and_its_signature() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "first");
@@ -259,6 +279,22 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
     assert_eq!(vendor.seat(name.handle).state(), SeatState::Held);
     let ruling = needs_all_of_it(&vendor, "return", &|r, m| decision::return_held(name, r, m));
     assert!(matches!(ruling, Ruling::Returned(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_trial_needs_all_that_its_machine_had() {
+    let mut vendor = Vendor::new();
+    vendor.sell(3);
+    vendor.terms().trial_days = Some(14);
+    let device = Device::activated(&mut vendor, "first");
+    let other = Device::new(&vendor, "first").client().begin(vendor.license_key()).unwrap();
+    let file = ActivationFile::read(&other.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "trial", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(&ruling, Ruling::Granted(seat) if seat.is_trial()), "{ruling:?}");
+    let name = vendor.seat(device.handle()).name();
+    let until = vendor.moment().now.plus_days(30);
+    let ruling = needs_all_of_it(&vendor, "extend", &|r, m| decision::extend_trial(name, until, r, m));
+    assert!(matches!(ruling, Ruling::Extended(_)), "{ruling:?}");
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod activations;
 mod adversary;
 mod advice;
 mod allowance;
+mod approvals;
 #[cfg(feature = "online")]
 mod asynchronous;
+mod came_back;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
@@ -35,6 +37,7 @@ mod seats_over_time;
 mod starts;
 mod test_authority;
 mod tombstones;
+mod trials;
 mod unreleased;
 #[cfg(target_os = "linux")]
 mod wiped;

@@ -36,9 +36,9 @@ const GIVEN_UP: &str = "this seat was given up";
 ///
 /// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
 /// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with
-/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was
-/// answered and has been followed by another one, or that its device wrote before it asked for another seat in this
-/// one's place.
+/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`], and [`ErrorKind::Outdated`] for
+/// a check-in that was answered and has been followed by another one, or that its device wrote before it asked for
+/// another seat in this one's place.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -113,7 +113,7 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
         if revision != seat.revision {
             return Err(outdated(&seat));
         }
-        license.terms.check_usable(now)?;
+        seat.check_usable(&license.terms, now)?;
         work.send_license(&license.terms, &seat, Door::CheckIn, Some(digest))?;
         return Ok(Ruling::Repeated(seat));
     }
@@ -180,11 +180,13 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
             && let Some(license) = seat.license_id()
         {
             let after = work.count_of(license, Counting::Replaced)?.once_more(u32::MAX, work.moment.now);
-            let detail = "a seat that a customer replaced was in use";
-            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
             work.set_count(license, Counting::Replaced, after.unwrap_or_default());
         }
         work.update(heard);
+    }
+    if !is_echo {
+        let seat = work.seat(seat.name()).unwrap_or(seat).clone();
+        work.note_return(&seat, "check-in");
     }
     let notice = match seat.state {
         SeatState::Revoked => seat.notice.clone().unwrap_or_default(),

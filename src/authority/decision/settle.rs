@@ -81,9 +81,12 @@ pub trait Ledger {
 ///             Query::SeatOfMachine(machine) => {
 ///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
 ///             }
+///             // There are no trials.
+///             Query::TrialsWithTag(..) => Found::Seats(Vec::new()),
 ///             // A vendor who keeps these answers here too; see `src/testing/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
+///             Query::ApprovalsOf(_) => Found::Approvals(Vec::new()),
 ///             Query::History => Found::History(None),
 ///             Query::Page(_) => Found::Page(false),
 ///             Query::Attempts(_) => Found::Attempts(Default::default()),

@@ -51,6 +51,11 @@ pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 pub const NODELOCK_DECISION_NOTED: u32 = 13;
 /// The vendor reset an allowance of a license, or granted extra ones. Nothing is sent.
 pub const NODELOCK_DECISION_ALLOWED: u32 = 14;
+/// The vendor let the trial of a seat's machine last longer. Nothing is sent: its device hears of it when it checks in.
+pub const NODELOCK_DECISION_EXTENDED: u32 = 15;
+
+/// The vendor approved a request, or refused it. Nothing is sent: its device hears of it when it asks again.
+pub const NODELOCK_DECISION_RULED: u32 = 16;
 
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
 /// kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
@@ -84,6 +89,13 @@ pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
 /// passed over.
 pub const NODELOCK_CHANGE_DESCRIPTION: u32 = 12;
 
+/// A request that waits for approval, or was approved or refused, takes the place of the one of that name, which is
+/// that of the seat that it asks for. It may go once there is a seat of that name, and when it is old.
+pub const NODELOCK_CHANGE_APPROVAL: u32 = 13;
+/// The requests of a device for seats of a license go, whatever was said of them. The name is the device key, and
+/// nodelock_decision_change_license() the license. A vendor that suspends or ends a license deletes all requests of it.
+pub const NODELOCK_CHANGE_FORGET_APPROVALS: u32 = 14;
+
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
     step: Step,
@@ -109,6 +121,7 @@ struct OneChange {
     is_lapsed: bool,
     is_counted: bool,
     is_activation: bool,
+    is_trial: bool,
     ends: u64,
     machine: Option<CString>,
     tags: Vec<CString>,
@@ -160,6 +173,13 @@ impl nodelock_decision {
         self.decided().ok().map(|decision| &decision.ruling)
     }
 
+    fn trial_ended(&self) -> u64 {
+        match self.ruling() {
+            Some(Ruling::Refused(refusal)) => refusal.trial_ended().map_or(0, Timestamp::unix_seconds),
+            _ => 0,
+        }
+    }
+
     fn outcome(&self) -> u32 {
         match self.ruling() {
             None => NODELOCK_DECISION_NEEDS,
@@ -176,6 +196,8 @@ impl nodelock_decision {
             Some(Ruling::Preflight { .. }) => NODELOCK_DECISION_PREFLIGHT,
             Some(Ruling::Noted(_)) => NODELOCK_DECISION_NOTED,
             Some(Ruling::Allowed(_)) => NODELOCK_DECISION_ALLOWED,
+            Some(Ruling::Extended(_)) => NODELOCK_DECISION_EXTENDED,
+            Some(Ruling::Ruled(_)) => NODELOCK_DECISION_RULED,
         }
     }
 
@@ -217,6 +239,15 @@ impl OneChange {
             Change::Describe { seat, description } => {
                 Self::named(NODELOCK_CHANGE_DESCRIPTION, seat.to_string(), json(description)?)
             }
+            Change::Approval(approval) => {
+                let change =
+                    Self::named(NODELOCK_CHANGE_APPROVAL, approval.name().to_string(), json(approval)?);
+                Self { license: Some(c_string(approval.license_id().to_string())), ..change }
+            }
+            Change::ForgetApprovals { license, device } => {
+                let change = Self::named(NODELOCK_CHANGE_FORGET_APPROVALS, device.to_string(), json(&true)?);
+                Self { license: Some(c_string(license.to_string())), ..change }
+            }
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
             }
@@ -245,6 +276,7 @@ impl OneChange {
             ends: seat.ends().unwrap_or(Timestamp::MAX).unix_seconds(),
             is_counted: seat.is_counted(),
             is_activation: seat.is_activation(),
+            is_trial: seat.is_trial(),
             ..Self::named(kind, seat.name().to_string(), json(seat)?)
         })
     }
@@ -259,6 +291,7 @@ impl OneChange {
             is_lapsed: false,
             is_counted: false,
             is_activation: false,
+            is_trial: false,
             ends: 0,
             machine: None,
             tags: Vec::new(),
@@ -320,6 +353,15 @@ pub unsafe extern "C" fn nodelock_decision_refusal_text(decision: *const nodeloc
 pub unsafe extern "C" fn nodelock_decision_seats(decision: *const nodelock_decision) -> *const c_char {
     // SAFETY: NULL or a decision that lives.
     unsafe { look(decision, ptr::null(), |decision| lent(decision.seats.as_deref())) }
+}
+
+/// When the trial of the machine ended whose request is refused for that (NODELOCK_TRIAL_USED), in seconds since 1970.
+/// As `trial_ended` in the answer, a device reads it (nodelock_error_trial_ended()). 0 for every other outcome, for a
+/// machine that has had no trial, and for NULL. A check-in that is refused so has it in its error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_trial_ended(decision: *const nodelock_decision) -> u64 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, nodelock_decision::trial_ended) }
 }
 
 /// What to answer a preflight: whether the seat would return to the pool. False for every other outcome.
@@ -458,8 +500,9 @@ pub unsafe extern "C" fn nodelock_decision_change_record(
     unsafe { change(decision, index, ptr::null(), |change| change.record.as_ptr()) }
 }
 
-/// The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
-/// cancelled under an unknown license key, for every other change, and beyond the last.
+/// The license of a seat or of a request that waits for approval, by its place among the changes. Lent until the
+/// decision is freed. NULL for a request that was cancelled under an unknown license key, for every other change, and
+/// beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_license(
     decision: *const nodelock_decision,
@@ -559,6 +602,17 @@ pub unsafe extern "C" fn nodelock_decision_change_is_activation(
 ) -> bool {
     // SAFETY: NULL or a decision that lives.
     unsafe { change(decision, index, false, |change| change.is_activation) }
+}
+
+/// Whether a seat is a trial, by its place among the changes: NODELOCK_QUERY_TRIALS_WITH_TAG finds it by its tags for
+/// ever. False for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_trial(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_trial) }
 }
 
 /// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.

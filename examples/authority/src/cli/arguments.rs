@@ -3,8 +3,10 @@
 mod customer;
 mod event;
 mod license;
+mod mail;
 mod people;
 mod product;
+mod request;
 mod webhook;
 
 use std::{
@@ -19,9 +21,11 @@ pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
+    mail::{MailArguments, MailCommand, MailPolicyArguments},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
-    product::{EditedTerms, PolicyCommand, ProductCommand},
-    webhook::{Allowed, WebhookCommand},
+    product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
+    request::RequestCommand,
+    webhook::{Allowed, Replayed, WebhookCommand},
 };
 use crate::{
     domain::{
@@ -177,6 +181,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Let the trial of a seat's machine last longer, for whoever uses it there; it hears of that when it checks in
+    ExtendTrial {
+        #[command(flatten)]
+        seat: SeatArguments,
+        #[command(flatten)]
+        by: ExtendBy,
+    },
     /// Return a held seat to the pool
     Return {
         #[command(flatten)]
@@ -196,9 +207,15 @@ pub(crate) enum Command {
     /// Servers of yours that are told of events
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// What customers are mailed, and what became of it
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
+    /// Requests that wait for approval, where a license has each activation approved
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -305,6 +322,8 @@ pub(crate) struct ServeArguments {
     pub(crate) trusted_proxy: Vec<IpAddr>,
     #[command(flatten)]
     pub(crate) webhooks: Allowed,
+    #[command(flatten)]
+    pub(crate) mail: MailArguments,
 }
 
 #[derive(Args)]

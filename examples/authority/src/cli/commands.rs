@@ -15,13 +15,14 @@ use serde_json::{Map, Value, json};
 
 use super::{
     arguments::{
-        AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses, Reset,
-        SeatArguments,
+        AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses,
+        RequestCommand, Reset, SeatArguments,
     },
     bulk, customers, events,
     licenses::Desk,
+    mail,
     output::{self, Listing, Report},
-    people, products, refusals, seats, webhooks,
+    people, products, refusals, requests, seats, webhooks,
 };
 use crate::{
     domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
@@ -30,6 +31,7 @@ use crate::{
     keys::{self, Presence, renewal::NewCertificate},
     service::{
         self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Sellings, Service,
+        Word,
     },
 };
 
@@ -191,6 +193,18 @@ async fn execute(
             })
             .await
         }
+        Command::ExtendTrial { seat, by } => {
+            let extension = by.extension()?;
+            at_work(service().await?, async |service| {
+                let (seat, until) = service.extend_trial(choice(seat), extension, |_| (), occasion).await?;
+                let handle = seat.handle().to_string();
+                let words = format!(
+                    "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
+                );
+                Ok(Report::new(words, json!({ "handle": handle, "until": until.to_string() })))
+            })
+            .await
+        }
         Command::Return { seat } => {
             at_work(service().await?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();
@@ -219,7 +233,26 @@ async fn execute(
         Command::Webhook(command) => {
             webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
+        Command::Mail(command) => mail::run(command, database, occasion, installation.json).await,
         Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
+        Command::Request(RequestCommand::List { license }) => {
+            requests::list(*license, database, occasion, installation.json).await
+        }
+        Command::Request(RequestCommand::Show { seat }) => {
+            requests::show(choice(seat), database, occasion).await
+        }
+        Command::Request(RequestCommand::Approve { seat }) => {
+            at_work(service().await?, async |service| {
+                requests::rule(choice(seat), Word::Approve, service, occasion).await
+            })
+            .await
+        }
+        Command::Request(RequestCommand::Refuse { seat, reason }) => {
+            at_work(service().await?, async |service| {
+                requests::rule(choice(seat), Word::Refuse(reason), service, occasion).await
+            })
+            .await
+        }
         Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,

@@ -17,7 +17,7 @@ use crate::{
     domain::{CustomerId, LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},
+    service::{self, Buyer, Changing, Database, Edited, InPlaceOf, NewOrder, Offer, Placed, Sale},
 };
 
 /// Where a vendor deals with licenses.
@@ -69,6 +69,15 @@ impl Desk<'_> {
                 let key = service::kept_key(self.database, vault.as_ref(), *id, hint, self.occasion).await?;
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
+            }
+            LicenseCommand::SendKey { id, hint } => {
+                let (hint, occasion) = (hint.as_deref(), self.occasion);
+                let sent = service::send_key(self.database, *id, hint, |_| Ok(()), occasion).await?;
+                let words = format!(
+                    "The key ..{} of license {id} is on its way to its customer: a server with --mail-command sends it.",
+                    sent.key_hint
+                );
+                Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": sent.key_hint })))
             }
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
@@ -144,7 +153,7 @@ impl Desk<'_> {
         };
         let vault = self.vault().await?;
         let vault = vault.as_ref();
-        let buyer = Buyer { order: order.as_ref(), customer: new.customer };
+        let buyer = Buyer { order: order.as_ref(), customer: new.customer, mails: new.mail };
         let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
         let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
         match outcome {
@@ -195,11 +204,7 @@ impl Desk<'_> {
     }
 
     async fn extend(&self, id: LicenseId, by: &ExtendBy, changing: Changes) -> Result<Report> {
-        let extension = match (by.days, by.until) {
-            (Some(days), _) => Extension::Days(days),
-            (None, Some(until)) => Extension::Until(until),
-            (None, None) => return Err(Failure::Usage("say by how much".into())),
-        };
+        let extension = by.extension()?;
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
         let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))

@@ -7,10 +7,12 @@ mod confirm;
 mod customers;
 mod events;
 mod licenses;
+mod mail;
 mod output;
 mod people;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod webhooks;
 
@@ -87,7 +89,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 73] = [
+    const COMMANDS: [(&str, Option<Act>); 83] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -112,6 +114,7 @@ mod tests {
         ("deployment-key revoke", Some(Act::Tokens)),
         ("event kinds", None),
         ("event list", Some(Act::ShowAudit)),
+        ("extend-trial", Some(Act::Extend)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license deactivate", Some(Act::Release)),
@@ -124,11 +127,16 @@ mod tests {
         ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
         ("license revoke-key", Some(Act::Rekey)),
+        ("license send-key", Some(Act::SendKey)),
         ("license show", Some(Act::ShowLicenses)),
         ("license show-key", Some(Act::Rekey)),
         ("license suspend", Some(Act::Suspend)),
         ("license void", Some(Act::Edit)),
         ("list", Some(Act::ShowSeats)),
+        ("mail list", Some(Act::Mails)),
+        ("mail policy", Some(Act::Products)),
+        ("mail replay", Some(Act::Mails)),
+        ("mail sample", None),
         ("order list", Some(Act::ShowLicenses)),
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
@@ -145,6 +153,10 @@ mod tests {
         ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
+        ("request approve", Some(Act::Approve)),
+        ("request list", Some(Act::ShowSeats)),
+        ("request refuse", Some(Act::Approve)),
+        ("request show", Some(Act::ShowSeats)),
         ("restore", Some(Act::Ledger)),
         ("return", Some(Act::ReturnHeld)),
         // Whoever comes over HTTP is asked there.

@@ -212,13 +212,14 @@ pub(crate) fn customer_words(customer: &Customer) -> String {
 }
 
 pub(crate) fn customer(customer: &Customer) -> Value {
-    let CustomerDetails { name, email, external_id, notes } = &customer.details;
+    let CustomerDetails { name, email, external_id, notes, language } = &customer.details;
     json!({
         "id": customer.id.to_string(),
         "name": name,
         "email": email,
         "external_id": external_id,
         "notes": notes,
+        "language": language,
         "created": customer.created.to_string(),
         "revision": customer.revision,
         "erased": time(customer.erased),
@@ -265,6 +266,7 @@ pub(crate) fn product(product: &Product) -> Value {
         "created": product.created.to_string(),
         "revision": product.revision,
         "keeps_keys": product.keeps_keys,
+        "trial_license": product.trial_license.map(|id| id.to_string()),
     })
 }
 
@@ -279,6 +281,9 @@ pub(crate) fn license_words(row: &LicenseRow) -> String {
     }
     if let Some(expires) = terms.expires {
         line += &format!(", expires {expires}");
+    }
+    if let Some(days) = terms.trial_days {
+        line += &format!(", a trial of {days} days");
     }
     match row.voided {
         Some(_) => line + ", VOID",
@@ -306,6 +311,7 @@ pub(crate) fn license(row: &LicenseRow, now: Timestamp) -> Value {
         "metadata": pairs(&terms.metadata),
         "starts": terms.starts.to_string(),
         "expires": time(terms.expires),
+        "trial_days": terms.trial_days,
         "lease_days": terms.lease_days,
         "margin_days": terms.margin_days,
         "updates_until": time(terms.updates_until),
@@ -368,10 +374,11 @@ fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
 pub(crate) fn seat_words(seat: &SeatRow) -> String {
     let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
-        "{}  {:<9}{}  since {}  license {}  device {}{}",
+        "{}  {:<9}{}{}  since {}  license {}  device {}{}",
         seat.handle,
         seat.state.name(),
         if seat.lapsed { "  lapsed" } else { "" },
+        seat.came_back_at.map(|last| format!("  came back {last}")).unwrap_or_default(),
         seat.changed,
         license_of(seat),
         seat.device_key.id(),
@@ -397,6 +404,8 @@ pub(crate) fn seat(seat: &SeatRow) -> Value {
         "revision": seat.revision,
         "wrong_codes": seat.codes_tried,
         "copies": seat.copies,
+        "came_back": seat.came_back,
+        "came_back_at": time(seat.came_back_at),
         "virtual_machine": seat.virtual_machine,
         "container": seat.container,
         "machine": pairs(&seat.device.pairs()),

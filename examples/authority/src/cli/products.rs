@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::{EditedTerms, PolicyCommand, ProductCommand},
+    arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     output::{self, Listing, Report},
 };
 use crate::{
@@ -52,13 +52,14 @@ pub(crate) async fn run(
         ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
             Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, edited, .. } => {
-            let said = match (edited.is_empty(), keeps_keys) {
-                (true, Some(_)) => None,
-                _ => Some(said(edited)?),
+        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited, .. } => {
+            let trial_license = trial_license.map(|TrialLicense(license)| license);
+            let said = match edited.is_empty() && (keeps_keys.is_some() || trial_license.is_some()) {
+                true => None,
+                false => Some(said(edited)?),
             };
             let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
-            let edit = ProductEdit { terms, keeps_keys: *keeps_keys };
+            let edit = ProductEdit { terms, keeps_keys: *keeps_keys, trial_license };
             let product =
                 service::edit_product(database, id.as_ref(), (&edit, *if_version), |_| Ok(()), occasion)
                     .await?;
@@ -79,10 +80,10 @@ pub(crate) async fn policies(
 ) -> Result<Report> {
     let policies = match command {
         PolicyCommand::Show => service::policies(database).await?,
-        PolicyCommand::Edit { edited } => {
+        PolicyCommand::Edit { if_version, edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            service::edit_policies(database, &change, |_| Ok(()), occasion).await?
+            service::edit_policies(database, (&change, *if_version), |_| Ok(()), occasion).await?
         }
         PolicyCommand::Retention(arguments) => {
             let change = RetentionChange::from(arguments);
@@ -99,7 +100,7 @@ pub(crate) async fn policies(
         }
     };
     let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));
-    Ok(Report::new(words, json!({ "terms": policies })))
+    Ok(Report::new(words, json!({ "terms": policies, "version": policies.version()? })))
 }
 
 /// Fails with [`Failure::Usage`] when nothing is to change.

@@ -14,7 +14,7 @@ use crate::{
     failure::{Failure, Result},
     http::Courier,
     keys::Vault,
-    service::{self, Database, Replay},
+    service::{self, Database},
 };
 
 /// How many are read at a time.
@@ -93,12 +93,7 @@ pub(crate) async fn webhooks(
             }
         }
         WebhookCommand::Replay { id, which } => {
-            let which = match (&which.event, which.since) {
-                (Some(event), _) => Replay::Event(event.clone()),
-                (None, Some(since)) => Replay::Since(since),
-                (None, None) => Replay::Aside,
-            };
-            let events = service::replay(database, id, &which, occasion).await?;
+            let events = service::replay(database, id, &which.replay(), occasion).await?;
             let words = format!("{events} events are told to webhook {id} once more.");
             Ok(Report::new(words, json!({ "id": id, "events": events })))
         }
@@ -129,8 +124,8 @@ fn webhook_value(webhook: &Webhook) -> Value {
     })
 }
 
-fn delivery_words(delivery: &DeliveryRow) -> String {
-    let DeliveryRow { event, state, due, attempts, tried, status, said } = delivery;
+pub(super) fn delivery_words(delivery: &DeliveryRow) -> String {
+    let DeliveryRow { event, state, due, attempts, tried, status, said, .. } = delivery;
     let mut line = format!("{}  {state}, attempts: {attempts}", events::words(event));
     tried.iter().for_each(|tried| line += &format!(", last {tried}"));
     status.iter().for_each(|status| line += &format!(", status {status}"));
@@ -138,7 +133,7 @@ fn delivery_words(delivery: &DeliveryRow) -> String {
     if state == "due" { format!("{line}, next {due}") } else { line }
 }
 
-fn delivery_value(delivery: &DeliveryRow) -> Value {
+pub(super) fn delivery_value(delivery: &DeliveryRow) -> Value {
     let mut value = events::value(&delivery.event);
     value["state"] = delivery.state.as_str().into();
     value["next"] = (delivery.state == "due").then(|| delivery.due.to_string()).into();

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use clap::{Args, ValueEnum};
 use nodelock::{
     Feature, LicenseId, Timestamp,
-    authority::{LicenseTerms, SeatListing},
+    authority::{ApprovalPolicy, LicenseTerms, SeatListing},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -37,6 +37,25 @@ impl From<Listed> for SeatListing {
     }
 }
 
+/// Whether activations wait for the vendor's approval.
+#[derive(Clone, Copy, ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Approving {
+    /// None does
+    None,
+    /// Each one does; what takes the place of a seat of its own computer is none
+    Required,
+}
+
+impl From<Approving> for ApprovalPolicy {
+    fn from(approving: Approving) -> Self {
+        match approving {
+            Approving::None => Self::None,
+            Approving::Required => Self::Required,
+        }
+    }
+}
+
 /// Terms of a license. What is left out is not said.
 #[derive(Default, Args, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +81,11 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     expires_days: Option<Limit>,
+    /// How many days a machine may use it, from its first activation of any trial of the product on
+    #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
+    trial_days: Option<Limit>,
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none")]
     #[serde(default, deserialize_with = "present")]
@@ -113,6 +137,10 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     period_days: Option<Limit>,
+    /// Whether each activation waits until it is approved
+    #[arg(long, value_name = "WHEN")]
+    #[schema(nullable = false)]
+    approval: Option<Approving>,
     /// Whatever else the application is told; may be given several times. These are all
     #[arg(long, value_name = "NAME=VALUE")]
     #[serde(default, deserialize_with = "pairs")]
@@ -125,7 +153,7 @@ pub(crate) struct SaidTerms {
 }
 
 /// Tells a member that is null from one that is not there.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
     T::deserialize(of).map(Some)
 }
 
@@ -155,6 +183,7 @@ impl SaidTerms {
             edition = String::clone,
             features = |features: &Vec<FeatureArgument>| features.iter().map(|of| of.0.clone()).collect(),
             expires = |end: &End| end.0,
+            trial_days = |limit: &Limit| limit.0,
             lease_days = |limit: &Limit| limit.0,
             margin_days = |limit: &Limit| limit.0,
             reinstalls = |limit: &Limit| limit.0,
@@ -165,6 +194,7 @@ impl SaidTerms {
             deactivations = |limit: &Limit| limit.0,
             activations = |limit: &Limit| limit.0,
             period_days = |limit: &Limit| limit.0,
+            approval = |approving: &Approving| (*approving).into(),
             metadata = |pairs: &Vec<Pair>| pairs.iter().map(|of| (of.0.clone(), of.1.clone())).collect()
         );
         let mut said = Said::of(&terms, &names)?;

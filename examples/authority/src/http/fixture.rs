@@ -87,7 +87,7 @@ impl Authority {
         let sellings = Sellings::load(&database, &directory).await.unwrap();
         let vault = keys::Vault::open_or_create(&directory).unwrap();
         let service = Service::new(database, sellings, keys::Outside::new(named, &directory));
-        let server = Server::new(service.with_vault(vault), Courier::new(&[]));
+        let server = Server::new(service.with_vault(vault), Courier::new(&[]), None);
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }

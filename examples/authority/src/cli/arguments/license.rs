@@ -6,7 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
 use super::{Filtered, product};
-use crate::domain::{CustomerId, ProductId, SaidTerms, check_order_id};
+use crate::{
+    domain::{CustomerId, ProductId, SaidTerms, check_order_id},
+    failure::{Failure, Result},
+    service::Extension,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Licenses {
@@ -107,6 +111,13 @@ pub(crate) enum LicenseCommand {
         #[arg(long, value_name = "TEXT")]
         hint: Option<String>,
     },
+    /// Have its customer be mailed a key; nobody else sees it, and that is noted
+    SendKey {
+        id: LicenseId,
+        /// The end of the key [default: the only one]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on
@@ -150,6 +161,9 @@ pub(crate) struct NewLicense {
     /// keys, and ends with exit code 3
     #[arg(long, value_name = "ID", value_parser = check_order_id)]
     pub(crate) order: Option<String>,
+    /// Have the customer be mailed the keys too; they are kept then, or nothing is sold
+    #[arg(long, requires = "customer")]
+    pub(crate) mail: bool,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,
 }
@@ -212,6 +226,17 @@ pub(crate) struct ExtendBy {
     /// The first day or second at which it is no longer valid
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<Timestamp>,
+}
+
+impl ExtendBy {
+    /// Fails with [`Failure::Usage`] if it is not said.
+    pub(crate) fn extension(&self) -> Result<Extension> {
+        match (self.days, self.until) {
+            (Some(days), _) => Ok(Extension::Days(days)),
+            (None, Some(until)) => Ok(Extension::Until(until)),
+            (None, None) => Err(Failure::Usage("say by how much".into())),
+        }
+    }
 }
 
 #[derive(Args)]

@@ -1,6 +1,9 @@
 //! What can be typed about products.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
+use nodelock::LicenseId;
 
 use super::product;
 use crate::domain::{ProductId, RetentionChange, SaidTerms};
@@ -41,6 +44,9 @@ pub(crate) enum ProductCommand {
         /// they are not, the copies go
         #[arg(long, value_name = "BOOL")]
         keeps_keys: Option<bool>,
+        /// Of which license a request without a license key gets a trial [at first: none]
+        #[arg(long, value_name = "ID|none")]
+        trial_license: Option<TrialLicense>,
         /// That copies which go do not come back is known
         #[arg(long)]
         yes: bool,
@@ -49,12 +55,32 @@ pub(crate) enum ProductCommand {
     },
 }
 
+/// A license, or `none`.
+#[derive(Clone, Copy)]
+pub(crate) struct TrialLicense(pub(crate) Option<LicenseId>);
+
+impl FromStr for TrialLicense {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => {
+                text.parse().map(|id| Self(Some(id))).map_err(|_| "the id of a license or `none` is expected")
+            }
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Show what holds for every product that does not say otherwise
     Show,
     /// Change what holds for every product that does not say otherwise, from now on
     Edit {
+        /// Only if they are still of this version, which `policy show --json` says
+        #[arg(long, value_name = "N")]
+        if_version: Option<u32>,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },

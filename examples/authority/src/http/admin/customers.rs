@@ -32,6 +32,8 @@ pub(super) struct CustomerBody {
     external_id: String,
     /// For the vendor alone.
     notes: String,
+    /// Of mails to it: `en` or `de`, or empty for that of the product.
+    language: String,
     #[schema(format = "date-time")]
     created: String,
     /// How often it was changed, from 1 on. It is the customer's `ETag`, too.
@@ -40,9 +42,9 @@ pub(super) struct CustomerBody {
 
 impl From<&Customer> for CustomerBody {
     fn from(customer: &Customer) -> Self {
-        let CustomerDetails { name, email, external_id, notes } = customer.details.clone();
+        let CustomerDetails { name, email, external_id, notes, language } = customer.details.clone();
         let (created, revision) = (customer.created.to_string(), customer.revision);
-        Self { id: customer.id.to_string(), name, email, external_id, notes, created, revision }
+        Self { id: customer.id.to_string(), name, email, external_id, notes, language, created, revision }
     }
 }
 
@@ -122,6 +124,9 @@ pub(super) struct Noted {
     /// For the vendor alone: they are never signed into a license.
     #[schema(max_length = 65_536, nullable = false)]
     notes: Option<String>,
+    /// Of mails to it: `en` or `de`, or empty for that of the product.
+    #[schema(nullable = false)]
+    language: Option<String>,
 }
 
 impl Noted {
@@ -135,6 +140,7 @@ impl Noted {
         set(&mut details.email, &self.email);
         set(&mut details.external_id, &self.external_id);
         set(&mut details.notes, &self.notes);
+        set(&mut details.language, &self.language);
     }
 }
 

@@ -8,15 +8,18 @@ mod credentials;
 mod customers;
 mod deactivate;
 mod description;
+mod desk;
 mod etag;
 mod events;
 mod licenses;
 mod lists;
+mod mails;
 mod me;
 mod once;
 mod orders;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -92,6 +95,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(licenses::keys::keys, licenses::keys::add_key))
         .routes(routes!(licenses::keys::revoke_key))
         .routes(routes!(licenses::keys::show_key))
+        .routes(routes!(licenses::keys::send_key))
         .routes(routes!(licenses::keys::rekey))
         .routes(routes!(deactivate::deactivate))
         .routes(routes!(licenses::counters::reset_counter))
@@ -103,8 +107,15 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
+        .routes(routes!(requests::requests))
+        .routes(routes!(requests::approve_request))
+        .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))
+        .routes(routes!(desk::redeem))
+        .routes(routes!(desk::check_in))
+        .routes(routes!(desk::activate))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))
@@ -123,6 +134,10 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::deliveries))
+        .routes(routes!(mails::mails))
+        .routes(routes!(mails::replay_mails))
+        .routes(routes!(mails::mail_policies))
+        .routes(routes!(mails::edit_mail_policy))
         .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }

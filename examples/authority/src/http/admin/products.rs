@@ -16,10 +16,11 @@ use super::{
     Caller,
     description::{ActRefusals, BasedRefusals, ReadRefusals, Refusals},
     etag,
+    licenses::license_id,
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{Product, ProductId, Said, SaidTerms, Who, rights::Act},
+    domain::{Product, ProductId, Said, SaidTerms, Who, present, rights::Act},
     failure::{Failure, Result as Done},
     service::{self, Change, ProductEdit},
 };
@@ -42,6 +43,8 @@ pub(super) struct ProductBody {
     revision: u32,
     /// Whether keys of its licenses are kept, so that they can be shown again.
     keeps_keys: bool,
+    /// Of which license a request without a license key gets a trial; none where every request has a key.
+    trial_license: Option<String>,
 }
 
 fn terms(of: &Said) -> Done<Value> {
@@ -58,6 +61,7 @@ impl ProductBody {
             created: product.created.to_string(),
             revision: product.revision,
             keeps_keys: product.keeps_keys,
+            trial_license: product.trial_license.map(|id| id.to_string()),
         })
     }
 }
@@ -148,6 +152,11 @@ pub(super) struct ChangedProduct {
     /// Whether keys of its licenses are kept. Where they are not, the copies go.
     #[schema(nullable = false)]
     keeps_keys: Option<bool>,
+    /// Of which license a request without a license key gets a trial: one of this product with `trial_days`; none for
+    /// every request to need a key.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    trial_license: Option<Option<String>>,
 }
 
 /// Change what is sold of a product from now on
@@ -179,7 +188,9 @@ pub(super) async fn edit_product(
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let said = asked.terms.said()?;
         let terms = Some(Change { said: &said, unsaid: &asked.unset });
-        let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys };
+        let trial_license = asked.trial_license.map(|id| id.as_deref().map(license_id).transpose());
+        let trial_license = trial_license.transpose()?;
+        let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys, trial_license };
         let edit = (&edit, Some(based_on));
         let hand_over = |product: &Product| call.keep_along(&ProductBody::of(product)?);
         let product = service::edit_product(database, Some(&id), edit, hand_over, occasion).await?;
@@ -200,12 +211,21 @@ pub(super) struct Policies {
     get,
     path = "/v1/admin/policies",
     operation_id = "policies",
-    responses((status = 200, description = "It.", body = Policies), Refusals),
+    responses(
+        (
+            status = 200,
+            description = "It.",
+            body = Policies,
+            headers(("ETag" = String, description = "For `If-Match` of a change.")),
+        ),
+        Refusals,
+    ),
 )]
-pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<JsonAnswer<Policies>, Problem> {
+pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::policies(server.service.database()).await?;
-    Ok(JsonAnswer(Policies { terms: terms(&policies)? }))
+    let body = JsonAnswer(Policies { terms: terms(&policies)? });
+    Ok((etag::header(policies.version()?), body).into_response())
 }
 
 /// Change what holds for every product that does not say otherwise, from now on
@@ -213,16 +233,28 @@ pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Js
     post,
     path = "/v1/admin/policies/edit",
     operation_id = "edit_policies",
-    params(("Idempotency-Key" = String, Header)),
+    params(
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = String, Header, description = "The ETag of the policies that the change is based on."),
+    ),
     request_body = ChangedSaid,
-    responses((status = 200, description = "Done, now or before.", body = Policies), ActRefusals),
+    responses(
+        (status = 200, description = "Done, now or before.", body = Policies),
+        BasedRefusals,
+        ActRefusals,
+    ),
 )]
-pub(super) async fn edit_policies(posted: Posted<ChangedSaid>) -> Result<JsonText, Problem> {
+pub(super) async fn edit_policies(
+    headers: HeaderMap,
+    posted: Posted<ChangedSaid>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Products, |call, asked: ChangedSaid| async move {
+        let based_on = Some(etag::based_on(&headers)?);
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
         let hand_over = |policies: &Said| call.keep_along(&Policies { terms: terms(policies)? });
-        let policies = service::edit_policies(database, &change, hand_over, &call.caller.occasion).await?;
+        let policies =
+            service::edit_policies(database, (&change, based_on), hand_over, &call.caller.occasion).await?;
         Ok(Policies { terms: terms(&policies)? })
     })
     .await

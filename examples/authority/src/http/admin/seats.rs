@@ -1,4 +1,4 @@
-//! `/v1/admin/seats`: shown, released, returned.
+//! `/v1/admin/seats`: shown, released, returned, their trials extended.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ use super::{
     },
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
+    licenses::change::extension,
     lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
@@ -46,6 +47,11 @@ pub(super) struct SeatBody {
     /// When its use ends.
     #[schema(format = "date-time")]
     ends: Option<String>,
+    /// On how many days its device spoke after the seat was released.
+    came_back: u32,
+    /// When it did so last, to the day.
+    #[schema(format = "date-time")]
+    came_back_at: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     label: String,
     /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
@@ -66,6 +72,8 @@ impl From<&SeatRow> for SeatBody {
             changed: row.changed.to_string(),
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
+            came_back: row.came_back,
+            came_back_at: row.came_back_at.map(|time| time.to_string()),
             label: row.label.clone(),
             machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
@@ -83,7 +91,8 @@ pub(super) struct Seats {
 /// Seats, oldest first
 ///
 /// Those within reach. With a term about a time or a beginning, in the order of that. Fields of a filter: `product`,
-/// `license`, `state`, `label`, `granted`, `last_contact`.
+/// `license`, `state`, `label`, `granted`, `last_contact`, `came_back`; `came_back:yes` is for the machines that came
+/// back after the release of their seats.
 #[utoipa::path(
     get,
     path = "/v1/admin/seats",
@@ -118,7 +127,7 @@ pub(super) struct Release {
 #[serde(deny_unknown_fields)]
 pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
-    device: Option<String>,
+    pub(super) device: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -144,7 +153,7 @@ fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
     }
 }
 
-fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
+pub(super) fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
     let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
     let device = device.map(str::parse).transpose();
     Ok(SeatChoice { handle, device: device.map_err(|_| Problem::malformed("`device` is no key"))? })
@@ -266,6 +275,64 @@ pub(super) async fn renew(
         let choice = choice(&handle, asked.device.as_deref())?;
         call.keep_along_of(issued_by);
         Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Which seat of a handle, and how far the end of its trial moves: one of `days` and `until`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LaterTrial {
+    /// The key of its device, should several have a seat of that handle.
+    device: Option<String>,
+    /// So many days later than its end, or than now if that is later.
+    #[schema(minimum = 1)]
+    days: Option<u32>,
+    /// The first second at which it is over.
+    #[schema(format = "date-time")]
+    until: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ExtendedTrial {
+    handle: String,
+    /// When the trial of its computer ends.
+    #[schema(format = "date-time")]
+    until: String,
+}
+
+/// Let the trial of a computer last longer
+///
+/// For whoever uses it there; its devices hear of that when they check in. An end that is no earlier already stays, so
+/// a late or repeated `until` does no harm.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/extend-trial",
+    operation_id = "extend_trial",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = LaterTrial,
+    responses((status = 200, description = "Done, now or before.", body = ExtendedTrial), ActRefusals),
+)]
+pub(super) async fn extend_trial(
+    Path(handle): Path<String>,
+    posted: Posted<LaterTrial>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Extend, |call, asked: LaterTrial| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        let extension = extension(asked.days, asked.until.as_deref())?;
+        let extended = |seat: &Seat, until: Timestamp| ExtendedTrial {
+            handle: seat.handle().to_string(),
+            until: until.to_string(),
+        };
+        let hand_over = |until| {
+            call.keep_along_of(move |ruling, _| match ruling {
+                Ruling::Extended(seat) => Some(extended(seat, until)),
+                _ => None,
+            });
+        };
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (seat, until) = service.extend_trial(choice, extension, hand_over, occasion).await?;
+        Ok(extended(&seat, until))
     })
     .await
 }

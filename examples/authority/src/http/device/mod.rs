@@ -35,6 +35,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Server>> {
 #[schema(max_length = 1_048_576)]
 pub(super) struct Message(String);
 
+impl Message {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+}
+
 macro_rules! messages {
     ($($of:ty)*) => {
         $(impl From<&$of> for Message {

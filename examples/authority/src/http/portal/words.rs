@@ -75,6 +75,9 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::LicenseWanted), _) => say("The whole check-in file is needed")
             .text("The vendor's records were restored from a backup, and yours must be completed from your license.")
             .text("Hand in the file that the application wrote, not the QR code."),
+        (Some(Kind::TrialUsed), _) => say("The trial on this computer is over")
+            .text("A computer has one trial of a product, whoever uses it there and however often it is installed.")
+            .text("With a license that you buy it goes on: on the computer, enter the new license key, and hand in the new request. The vendor can also let the trial last longer."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
             .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
         (Some(Kind::NoFreeSeat), Task::Renew) => say("The seat of this computer is taken")
@@ -85,6 +88,11 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("This license was activated as often as it may be, so there is no license for this computer yet. Computers that are activated stay so.")
             .text("Ask the vendor for more activations. Then hand this same request in once more.")
             .link("/seats", "See your license"),
+        (Some(Kind::ApprovalWanted), _) => say("The vendor approves each computer of this license")
+            .text("Your request was handed on and waits, so there is no license for this computer yet.")
+            .text("When the vendor has approved it, hand this same request in once more."),
+        (Some(Kind::RequestRefused), _) => say("The vendor refused this request")
+            .text("There is no license for this computer. On the computer, cancel the request. Ask the vendor why."),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),

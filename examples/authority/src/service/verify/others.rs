@@ -7,12 +7,14 @@ use std::{
 
 use nodelock::{
     LicenseId, Timestamp,
-    authority::{Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS},
+    authority::{
+        Approval, Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS,
+    },
 };
 
 use super::{Findings, Known, audit::look_at_actor, row::Row};
 use crate::{
-    domain::{AskedFor, DeviceDescription, Finding},
+    domain::{AskedFor, DeviceDescription, Finding, changed},
     failure::Result,
     store::{Tx, raw},
 };
@@ -73,7 +75,30 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     .await?;
     raw::walk(tx, raw::REFUSAL, |raw| look_at_refusal(&mut Row::new(raw, raw::REFUSAL, findings), known))
         .await?;
+    look_at_trials(tx, known, findings).await?;
+    raw::walk(tx, raw::APPROVAL, |raw| {
+        look_at_request(&mut Row::new(raw, raw::APPROVAL, findings), known);
+    })
+    .await?;
     look_at_tags(tx, known, findings).await
+}
+
+/// A request that waits for approval, or was approved or refused: its columns say what its record says.
+fn look_at_request(row: &mut Row<'_>, known: &Known) {
+    const OTHER: &str = "its record says something else";
+    let name = row.seat_name();
+    row.license = row.parsed::<LicenseId>("license_id");
+    let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
+    row.expect("license_id", is_known, "there is no such license");
+    let (state, changed_at, license) = (row.text("state"), row.time("changed"), row.license);
+    look_at_peer(row);
+    let Some(approval) = row.record::<Approval>("record") else { return };
+    row.expect("handle", name.is_none_or(|name| name == approval.name()), OTHER);
+    row.expect("license_id", license.is_none_or(|license| license == approval.license_id()), OTHER);
+    row.expect("state", state.is_none_or(|state| state == approval.state().name()), OTHER);
+    row.expect("changed", changed_at.is_none_or(|at| at == changed(&approval)), OTHER);
+    let is_bounded = row.is_past(changed(&approval)) && approval.asked() <= changed(&approval);
+    row.expect("record", is_bounded, "it is not of a time that was");
 }
 
 /// What was refused: no rule reads it, and no other record says it.
@@ -102,6 +127,35 @@ fn look_at_refusal(row: &mut Row<'_>, known: &Known) {
     let day_of = |time: Timestamp| i64::try_from(time.unix_seconds() / (24 * 60 * 60)).ok();
     row.expect("day", day_of(first) == Some(day), "it was another day");
     row.expect("last_at", first <= last && day_of(last) == Some(day), "it was on another day");
+}
+
+/// What trials are found by, also of hardware that they have no more.
+async fn look_at_trials(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let trials = &mut known.trials;
+    raw::walk(tx, raw::TRIAL_TAG, |raw| {
+        let mut row = Row::new(raw, raw::TRIAL_TAG, findings);
+        let (name, product) = (row.seat_name(), row.text("product_id"));
+        let (granted, tag) = (row.number("granted"), row.number("tag"));
+        let Some(name) = name else { return };
+        let Some((of_product, of_grant, tags)) = trials.get_mut(&name) else {
+            return row.wrong("handle", "there is no such trial");
+        };
+        row.expect("product_id", product == *of_product, "its seat is another product's");
+        row.expect(
+            "granted",
+            granted.is_none_or(|granted| granted == *of_grant),
+            "its seat says something else",
+        );
+        if let Some(tag) = tag {
+            tags.remove(&tag);
+        }
+    })
+    .await?;
+    let missing: usize = known.trials.values().map(|(_, _, tags)| tags.len()).sum();
+    if missing > 0 {
+        findings.add_of("trial_tag", Some("tag"), format!("{missing} tags of trials are missing"));
+    }
+    Ok(())
 }
 
 /// What seats are found by that are taken: each of its hardware once.

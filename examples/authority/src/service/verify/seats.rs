@@ -14,8 +14,20 @@ use crate::{
 };
 
 /// Members of the record that have a column of their own.
-const COLUMNS: [&str; 10] =
-    ["state", "counted", "granted", "changed", "issued", "contact", "lapsed", "reason", "revision", "copies"];
+const COLUMNS: [&str; 12] = [
+    "state",
+    "counted",
+    "granted",
+    "changed",
+    "issued",
+    "contact",
+    "lapsed",
+    "reason",
+    "revision",
+    "copies",
+    "came_back",
+    "came_back_at",
+];
 
 pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
     raw::walk(tx, raw::SEAT, |raw| look_at(&mut Row::new(raw, raw::SEAT, findings), known)).await
@@ -33,14 +45,15 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         _ => None,
     };
     row.license = license;
-    if let Some(product) = row.text("product_id") {
+    let product = row.text("product_id");
+    if let Some(product) = &product {
         let sold =
             license.and_then(|license| known.licenses.get(&license)).and_then(|of| of.product.as_ref());
-        let is_known = known.products.values().any(|id| *id == product);
+        let is_known = known.products.values().any(|id| id == product);
         row.expect("product_id", is_known, "there is no such product");
         row.expect(
             "product_id",
-            license.is_none() || sold == Some(&product),
+            license.is_none() || sold == Some(product),
             "its license is another product's",
         );
     }
@@ -48,9 +61,19 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     let described = row.number("described");
     let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
     let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));
-    let numbers =
-        ["taken", "counted", "ends", "lapsed", "revision", "copies", "virtual_machine", "container"]
-            .map(|column| (column, row.number(column)));
+    let numbers = [
+        "taken",
+        "counted",
+        "ends",
+        "lapsed",
+        "revision",
+        "copies",
+        "came_back",
+        "virtual_machine",
+        "container",
+    ];
+    let numbers = numbers.map(|column| (column, row.number(column)));
+    let came_back_at = row.number_or_null("came_back_at");
     let installed = row.bytes("installed");
     let seat = row.record::<Seat>("record");
     if let Some(name) = name {
@@ -71,23 +94,32 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         i64::from(seat.is_lapsed()),
         i64::from(seat.revision()),
         i64::from(seat.copies()),
+        i64::from(seat.came_back()),
         i64::from(seat.fingerprint().virtual_machine()),
         i64::from(seat.fingerprint().container()),
     ];
     for ((column, number), truth) in numbers.into_iter().zip(truths) {
         row.expect(column, number.is_none_or(|number| number == truth), OTHER);
     }
+    let truth = seat.came_back_at().map(|time| i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX));
+    row.expect("came_back_at", came_back_at.is_none_or(|time| time == truth), OTHER);
     let is_same = installed.is_none_or(|installed| installed == seat.machine());
     row.expect("installed", is_same, OTHER);
     if let (Some(license), true) = (seat.license_id(), seat.state().is_taken()) {
         let tags = seat.fingerprint().hardware().map(|tag| (seat.name(), license, tag_number(tag)));
         known.tags.extend(tags);
     }
+    if let (Some(name), true) = (name, seat.is_trial()) {
+        let granted = i64::try_from(seat.granted().unix_seconds()).unwrap_or(i64::MAX);
+        let tags = seat.fingerprint().hardware().map(tag_number).collect();
+        known.trials.insert(name, (product, granted, tags));
+    }
     row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
-    // A seat that says nothing of its computer is over, and nothing of it is left.
+    // A seat that says nothing of its computer is over, and nothing of it is left but what a trial is known by.
+    let is_known_by_tags = seat.is_over(Timestamp::MAX) && seat == seat.without_computer(Timestamp::MAX);
     let says_nothing = seat.label().is_empty()
         && device.is_none_or(|device| device == DeviceDescription::default())
-        && *seat.fingerprint() == Fingerprint::default();
+        && (*seat.fingerprint() == Fingerprint::default() || is_known_by_tags);
     let is_flag = described.is_none_or(|described| described == 1 || (described == 0 && says_nothing));
     row.expect("described", is_flag, "its record says something of its computer");
     let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 89] = [
+pub(crate) const UNSEEN: [(&str, &str); 96] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -20,6 +20,7 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("customer.email", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("customer.external_id", "noted nowhere else; no two customers have the same"),
     ("customer.notes", "noted nowhere else, so that nothing is left of a person who asks for that"),
+    ("customer.language", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("terms.at", "of a later version than the first: noted as words for people alone; it must not lie ahead"),
     ("terms.actor", "noted as words for people alone; it must be a user or an address"),
     ("terms.record", "of a version that is not the latest: it must be valid, and of this license"),
@@ -51,6 +52,8 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.acknowledged", "the proof or code is not kept; the outcome of a held seat is checked"),
     ("seat.record.first_granted", "of a machine that was installed again; no right rests on it"),
+    ("seat.record.trial", "from when on a trial counts is noted in words alone; that it is one is checked"),
+    ("trial_tag.tag", "of hardware that a machine had before; what it has now must be there"),
     ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
     ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
@@ -102,6 +105,8 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("refusal.first_at", "within its day: noted nowhere else"),
     ("refusal.last_at", "within its day: noted nowhere else; not before the first"),
     ("refusal.number", "how often it happened is noted nowhere else; at least once"),
+    ("approval.record", "what its device said of itself, and words for people; all else is in its columns"),
+    ("approval.peer", "noted nowhere else; it must be an address"),
     (
         "audit_seal.attestation",
         "of a seal that is not the newest: the newest has the digest of all before, and is signed",
@@ -111,7 +116,7 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("webhook.url", "its path may be a secret, so it is noted nowhere else; it must be an address"),
     ("webhook.kinds", "what it is told of is noted nowhere else; it must be a list"),
     ("webhook.former_until", "noted nowhere else"),
-    ("delivery.webhook_id", "who was told is noted nowhere else; it must be a webhook there is"),
+    ("delivery.receiver", "who was told is noted nowhere else; it must be a webhook there is, or a customer"),
     ("delivery.event_id", "of an event that may be kept no longer"),
     ("delivery.state", "what was told is noted nowhere else"),
     ("delivery.due", "noted nowhere else"),
@@ -119,6 +124,8 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("delivery.tried", "noted nowhere else; it must not lie ahead"),
     ("delivery.status", "what was answered is noted nowhere else"),
     ("delivery.said", "what was answered is noted nowhere else"),
+    ("delivery.customer_id", "whom a mail is for is noted nowhere else; it must be a customer there is"),
+    ("delivery.key_hash", "which key a mail brings, the audit has in words alone; its length is checked"),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),

@@ -90,16 +90,19 @@ pub(in super::super) struct Later {
 
 impl Later {
     pub(in super::super) fn extension(&self) -> Result<Extension, Problem> {
-        match (self.days, self.until.as_deref()) {
-            (Some(days @ 1..), None) => Ok(Extension::Days(days)),
-            (None, Some(until)) => {
-                let until = until.parse();
-                until
-                    .map(Extension::AtLeast)
-                    .map_err(|_| Problem::malformed("`until` is no date of RFC 3339"))
-            }
-            _ => Err(Problem::malformed("either `days`, from 1 on, or `until` is expected")),
+        extension(self.days, self.until.as_deref())
+    }
+}
+
+/// How far an end moves, of which one of both is said.
+pub(in super::super) fn extension(days: Option<u32>, until: Option<&str>) -> Result<Extension, Problem> {
+    match (days, until) {
+        (Some(days @ 1..), None) => Ok(Extension::Days(days)),
+        (None, Some(until)) => {
+            let until = until.parse();
+            until.map(Extension::AtLeast).map_err(|_| Problem::malformed("`until` is no date of RFC 3339"))
         }
+        _ => Err(Problem::malformed("either `days`, from 1 on, or `until` is expected")),
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct LicenseBody {
     starts: String,
     #[schema(format = "date-time")]
     expires: Option<String>,
+    /// How many days each computer may use it; none for a license that is no trial.
+    trial_days: Option<u32>,
     lease_days: Option<u32>,
     margin_days: Option<u32>,
     #[schema(format = "date-time")]
@@ -129,6 +131,7 @@ impl LicenseBody {
             metadata: terms.metadata.iter().cloned().collect(),
             starts: terms.starts.to_string(),
             expires: text(terms.expires),
+            trial_days: terms.trial_days,
             lease_days: terms.lease_days,
             margin_days: terms.margin_days,
             updates_until: text(terms.updates_until),

@@ -38,6 +38,9 @@ pub(in super::super) struct NewLicenses {
     /// How many such licenses, 1 unless said otherwise.
     #[schema(minimum = 1, maximum = 1000)]
     count: Option<u32>,
+    /// Whether the customer is mailed the keys. They are kept then, or nothing is sold.
+    #[serde(default)]
+    mail: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -131,7 +134,7 @@ pub(in super::super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonTe
         let offers = service::offers(&terms, count)?;
         let answer = Sold { sold: true, licenses: offers.iter().map(SoldLicense::now).collect() };
         let hand_over = || call.keep_along(&answer);
-        let buyer = Buyer { order: order.as_ref(), customer };
+        let buyer = Buyer { order: order.as_ref(), customer, mails: new.mail };
         match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {
             Sale::Done => Ok(answer),
             Sale::Before(before) => Ok(Sold::before(before)),
