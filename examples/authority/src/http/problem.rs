@@ -159,6 +159,16 @@ impl Problem {
         self.kind
     }
 
+    /// The stable code; none for what is plain HTTP.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        self.kind.map(ErrorKind::code).or(self.own.map(|(code, _)| *code))
+    }
+
+    /// What exactly is wrong, in words; none where the code says all there is.
+    pub(super) fn said(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
@@ -311,7 +321,7 @@ impl From<Problem> for Response {
         if let Some(what) = &problem.invalid {
             error!(event = "failed", error = what);
         }
-        let code = problem.kind.map(ErrorKind::code).or(problem.own.map(|(code, _)| *code));
+        let code = problem.code();
         let (r#type, title) = match (problem.kind, problem.own) {
             (Some(kind), _) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
             (None, Some((code, title))) => (format!("urn:nodelock:problem:{code}"), (*title).to_owned()),
