@@ -624,7 +624,7 @@ async fn a_person_signs_in_comes_back_to_the_page_and_signs_out() {
     assert_eq!((out.status.as_u16(), location(&out)), (303, "/console/sign-in"));
     assert_eq!(jane.get("/console/me").await.status, 303);
     // A program's token is no person's, and a session's cookie is no token for programs.
-    let program = authority.token(&crate::domain::rights::Scope::ALL).await;
+    let program = authority.token(crate::domain::rights::Scope::ALL).await;
     let program = Browser { authority: &authority, token: program, language: "en" };
     assert_eq!(program.get("/console/seats").await.status, 303);
     // Nor is the console where customers are.
