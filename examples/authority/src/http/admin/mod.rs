@@ -1,5 +1,5 @@
-//! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens. The console's pages
-//! are in a folder of their own.
+//! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens. The console's
+//! pages are in a folder of their own.
 
 mod accounts;
 mod audit;

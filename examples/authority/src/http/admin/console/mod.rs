@@ -1,8 +1,8 @@
 //! The console: pages for the vendor's people, on the listener for administration.
 //!
 //! Pages are rendered here and work without JavaScript; there is one small script, for the phone desk. A page that
-//! shows calls a service; an act is asked for by a form and done by the call of `/v1/admin` that does it for programs, so
-//! no rule is written twice. Who may see and do what says the table of rights, for the page and for the links to it.
+//! shows calls a service; an act is asked for by a form and done by the call of `/v1/admin` that does it for programs,
+//! so no rule is written twice. Who may see and do what says the table of rights, for the page and for the links to it.
 
 mod deeds;
 mod desk;
