@@ -360,7 +360,8 @@ fn no_seat_is_seen_without_its_key_and_wrong_keys_are_alike_and_limited() {
         assert_eq!(page.field("license_key"), typed);
         assert!(!page.html.contains(&handle));
     }
-    let page = seats_of(&authority, &key);
+    assert_eq!(seats_of(&authority, &key).status, 200, "no wrong key keeps anybody from the right one");
+    let page = seats_of(&authority, &nobodys);
     assert_eq!((page.status, page.title()), (429, "Too many attempts".into()));
     assert!(
         page.head.contains("retry-after: ") && page.words().contains("Please try again in about 15 minutes.")
