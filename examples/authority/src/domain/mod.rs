@@ -44,7 +44,7 @@ pub(crate) use self::{
     refusals::Refusals,
     retention::{Retention, RetentionChange, days_before},
     said::Said,
-    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
+    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest, read_hex},
     submission::{Deactivation, Submission, What},
     terms::{FeatureBody, SaidTerms},
     webhook::{DeliveryRow, Webhook},

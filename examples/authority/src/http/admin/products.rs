@@ -25,23 +25,23 @@ use crate::{
 };
 
 /// What licenses are sold of.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Product)]
-pub(super) struct ProductBody {
-    id: String,
+pub(crate) struct ProductBody {
+    pub(crate) id: String,
     /// As licenses and requests name it.
-    name: String,
+    pub(crate) name: String,
     /// The root public key that its applications embed.
-    root: String,
+    pub(crate) root: String,
     /// What is sold of it unless the sale says otherwise, by the names of terms in their record.
     #[schema(value_type = Object)]
-    terms: Value,
+    pub(crate) terms: Value,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// How often it was changed, from 1 on. It is the product's `ETag`, too.
-    revision: u32,
+    pub(crate) revision: u32,
     /// Whether keys of its licenses are kept, so that they can be shown again.
-    keeps_keys: bool,
+    pub(crate) keeps_keys: bool,
 }
 
 fn terms(of: &Said) -> Done<Value> {
@@ -49,7 +49,7 @@ fn terms(of: &Said) -> Done<Value> {
 }
 
 impl ProductBody {
-    fn of(product: &Product) -> Done<Self> {
+    pub(crate) fn of(product: &Product) -> Done<Self> {
         Ok(Self {
             id: product.id.to_string(),
             name: product.name.clone(),
@@ -74,10 +74,10 @@ fn is_for(caller: &Caller, product: &Product) -> bool {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Products {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Products {
     /// The one that the authority was set up with first.
-    products: Vec<ProductBody>,
+    pub(crate) products: Vec<ProductBody>,
 }
 
 /// The products
@@ -188,11 +188,17 @@ pub(super) async fn edit_product(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Policies {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Policies {
     /// By the names of terms in their record.
     #[schema(value_type = Object)]
-    terms: Value,
+    pub(crate) terms: Value,
+}
+
+impl Policies {
+    pub(crate) fn of(policies: &Said) -> Done<Self> {
+        Ok(Self { terms: terms(policies)? })
+    }
 }
 
 /// What holds for every product that does not say otherwise
@@ -205,7 +211,7 @@ pub(super) struct Policies {
 pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<JsonAnswer<Policies>, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::policies(server.service.database()).await?;
-    Ok(JsonAnswer(Policies { terms: terms(&policies)? }))
+    Ok(JsonAnswer(Policies::of(&policies)?))
 }
 
 /// Change what holds for every product that does not say otherwise, from now on
@@ -221,9 +227,9 @@ pub(super) async fn edit_policies(posted: Posted<ChangedSaid>) -> Result<JsonTex
     once(posted, Act::Products, |call, asked: ChangedSaid| async move {
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
-        let hand_over = |policies: &Said| call.keep_along(&Policies { terms: terms(policies)? });
+        let hand_over = |policies: &Said| call.keep_along(&Policies::of(policies)?);
         let policies = service::edit_policies(database, &change, hand_over, &call.caller.occasion).await?;
-        Ok(Policies { terms: terms(&policies)? })
+        Ok(Policies::of(&policies)?)
     })
     .await
 }

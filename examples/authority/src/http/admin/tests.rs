@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 61] = [
+const CALLS: [(&str, Option<Act>); 63] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -34,6 +34,7 @@ const CALLS: [(&str, Option<Act>); 61] = [
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
+    ("erase_customer", Some(Act::Erase)),
     ("events", Some(Act::ShowAudit)),
     ("extend", Some(Act::Extend)),
     ("extend_order", Some(Act::Extend)),
@@ -65,6 +66,7 @@ const CALLS: [(&str, Option<Act>); 61] = [
     ("revoke_deployment_key", Some(Act::Tokens)),
     ("revoke_key", Some(Act::Rekey)),
     ("revoke_token", Some(Act::Tokens)),
+    ("seat", Some(Act::ShowSeats)),
     ("seats", Some(Act::ShowSeats)),
     ("sell", Some(Act::Sell)),
     ("show_key", Some(Act::Rekey)),
@@ -81,7 +83,7 @@ const CALLS: [(&str, Option<Act>); 61] = [
 ];
 
 /// Calls about what is not of one product or one seller: no limited right reaches them.
-const WHOLE: [&str; 4] = ["customer", "customers", "edit_customer", "new_customer"];
+const WHOLE: [&str; 5] = ["customer", "customers", "edit_customer", "erase_customer", "new_customer"];
 
 /// Every call by its name: the method, and an address that it may have.
 fn described() -> BTreeMap<String, (String, String)> {

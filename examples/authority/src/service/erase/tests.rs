@@ -13,7 +13,7 @@ use crate::{
         filter::{Filter, List},
     },
     service::{
-        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit_and_give, edit_customer,
+        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit, edit_customer,
         fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
         license, new_customer, offers, place_order, prune, sell, verify,
     },
@@ -115,9 +115,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"seats":2}"#).unwrap();
-    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
-        .await
-        .unwrap();
+    edit(database, license_id, &said, None, Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
     let (active, gone) =
         (authority.device_of(Component::HwUuid, "1"), authority.device_of(Component::HwUuid, "2"));
     for device in [&active, &gone] {
@@ -168,7 +166,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let (license_id, _) = sold(&authority, one).await;
     let give = async |to: CustomerId, dry_run: bool| {
         let how = Changing { dry_run, ..Changing::default() };
-        edit_and_give(database, license_id, &Said::default(), Some(to), how, &vendor()).await
+        edit(database, license_id, &Said::default(), Some(to), how, |_| Ok(()), &vendor()).await
     };
     assert_eq!(give(other, true).await.unwrap().changes, [format!("customer -> {other}")]);
     let of = async || license(database, license_id, &vendor()).await.unwrap().row.customer;
@@ -193,7 +191,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let nobody = CustomerId::generate(&SystemRandom).unwrap();
     assert!(matches!(give(nobody, false).await, Err(Failure::UnknownCustomer(_))));
     let (said, how, vendor) = (Said::default(), Changing::default(), vendor());
-    let unknown = edit_and_give(database, LicenseId::NONE, &said, Some(other), how, &vendor);
+    let unknown = edit(database, LicenseId::NONE, &said, Some(other), how, |_| Ok(()), &vendor);
     assert!(matches!(unknown.await, Err(Failure::Rule(e)) if e.kind() == ErrorKind::UnknownLicense));
     is_sound(&authority).await;
 }
@@ -247,7 +245,7 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
     let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit_and_give(database, license_id, &said, to, Changing::default(), &occasion).await.unwrap();
+        edit(database, license_id, &said, to, Changing::default(), |_| Ok(()), &occasion).await.unwrap();
     };
     edit(1, r#"{"seats":4}"#, None).await;
     edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
@@ -278,7 +276,9 @@ async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
     for (minutes, said, to) in [(1, "{}", between), (2, r#"{"seats":4}"#, between), (3, "{}", one)] {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit_and_give(database, license_id, &said, Some(to), Changing::default(), &occasion).await.unwrap();
+        edit(database, license_id, &said, Some(to), Changing::default(), |_| Ok(()), &occasion)
+            .await
+            .unwrap();
     }
     erase_customer(database, between, &vendor()).await.unwrap();
     let view = license(database, license_id, &vendor()).await.unwrap();
