@@ -552,6 +552,10 @@ enum nodelock_status
    */
   NODELOCK_NO_ACTIVATION_LEFT = 80,
   /**
+   * The machine has had its trial of the product, or shows no hardware by which it could be known again.
+   */
+  NODELOCK_TRIAL_USED = 81,
+  /**
    * A fault of the library. The client that it happened in does nothing any more; free it and make a new
    * one.
    */
@@ -876,6 +880,13 @@ const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
  */
 NODELOCK_API
 uint64_t nodelock_error_next_lapse(const nodelock_error *error);
+
+/**
+ * With NODELOCK_TRIAL_USED: when the trial of this machine ended, in seconds since 1970. 0 if the authority did not
+ * say, for every other error and for NULL.
+ */
+NODELOCK_API
+uint64_t nodelock_error_trial_ended(const nodelock_error *error);
 
 /**
  * With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error
@@ -2586,6 +2597,13 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_PAGE 13
 
 /**
+ * The trials (nodelock_decision_change_is_trial()) of the product of a license, of whatever license, that have or had
+ * a hardware tag, taken or not. The value is as for NODELOCK_QUERY_SEATS_WITH_TAG. Found: these seats, at most 32,
+ * those first that were granted last.
+ */
+#define NODELOCK_QUERY_TRIALS_WITH_TAG 14
+
+/**
  * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
@@ -2656,6 +2674,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * The vendor reset an allowance of a license, or granted extra ones. Nothing is sent.
  */
 #define NODELOCK_DECISION_ALLOWED 14
+
+/**
+ * The vendor let the trial of a seat's machine last longer. Nothing is sent: its device hears of it when it checks in.
+ */
+#define NODELOCK_DECISION_EXTENDED 15
 
 /**
  * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
@@ -2781,7 +2804,7 @@ extern "C" {
  *   "licensee": "", "edition": "",
  *   "features": [{"name": "export", "limit": null, "expires": null}],
  *   "metadata": [["name", "value"]],
- *   "starts": 0, "expires": null, "updates_until": null,
+ *   "starts": 0, "expires": null, "trial_days": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
  *   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
  *   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
@@ -2789,12 +2812,12 @@ extern "C" {
  * }
  * ```
  *
- * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
- * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
- * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and
- * `activations` are how many there may be, for the whole life of the license or, with `period_days`, in each period of
- * so many days from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an
- * error.
+ * (By default there are no features and no metadata.) `null` is without limit or end. With `trial_days` a machine may
+ * use it for so many days, from its first trial of the product on. `lease_days` is how many days a device may go
+ * without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware,
+ * `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and `activations`
+ * are how many there may be, for the whole life of the license or, with `period_days`, in each period of so many days
+ * from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -3329,6 +3352,22 @@ nodelock_status nodelock_decide_customer_release(const char *license,
                                                  nodelock_error **error);
 
 /**
+ * Lets the trial of a seat's machine last until `until`, in seconds since 1970. It counts for every trial that the
+ * machine has or had. `seat` is as for nodelock_decide_renewal(). The same again changes nothing.
+ *
+ * NODELOCK_DECISION_EXTENDED. NODELOCK_UNKNOWN_SEAT. NODELOCK_INVALID_INPUT: the seat is no trial, or its trial ends
+ * later.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_trial(const char *seat,
+                                      uint64_t until,
+                                      const nodelock_records *records,
+                                      uint64_t now,
+                                      nodelock_decision **decision,
+                                      nodelock_error **error);
+
+/**
  * Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
  *
  * NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.
@@ -3430,6 +3469,14 @@ const char *nodelock_decision_refusal_text(const nodelock_decision *decision);
  */
 NODELOCK_API
 const char *nodelock_decision_seats(const nodelock_decision *decision);
+
+/**
+ * When the trial of the machine ended whose request is refused for that (NODELOCK_TRIAL_USED), in seconds since 1970.
+ * As `trial_ended` in the answer, a device reads it (nodelock_error_trial_ended()). 0 for every other outcome, for a
+ * machine that has had no trial, and for NULL. A check-in that is refused so has it in its error.
+ */
+NODELOCK_API
+uint64_t nodelock_decision_trial_ended(const nodelock_decision *decision);
 
 /**
  * What to answer a preflight: whether the seat would return to the pool. False for every other outcome.
@@ -3590,6 +3637,14 @@ bool nodelock_decision_change_is_counted(const nodelock_decision *decision,
 NODELOCK_API
 bool nodelock_decision_change_is_activation(const nodelock_decision *decision,
                                             size_t index);
+
+/**
+ * Whether a seat is a trial, by its place among the changes: NODELOCK_QUERY_TRIALS_WITH_TAG finds it by its tags for
+ * ever. False for every other change.
+ */
+NODELOCK_API
+bool nodelock_decision_change_is_trial(const nodelock_decision *decision,
+                                       size_t index);
 
 /**
  * For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.

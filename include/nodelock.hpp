@@ -74,12 +74,12 @@ struct listed_seat { std::string handle, label; std::uint64_t last_contact, laps
 class error : public std::runtime_error {
     nodelock_status number;
     std::uint32_t met;
-    std::uint64_t lapse;
+    std::uint64_t lapse, trial;
     std::string code, help;
     std::vector<listed_seat> listed;
 public:
     explicit error(const nodelock_error *cause)
-        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)), lapse(nodelock_error_next_lapse(cause)), help(detail::view(nodelock_error_advice(cause))) {
+        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)), lapse(nodelock_error_next_lapse(cause)), trial(nodelock_error_trial_ended(cause)), help(detail::view(nodelock_error_advice(cause))) {
         if (const nodelock_proof *proof = nodelock_error_proof(cause)) code = nodelock_proof_code(proof);
         for (std::size_t i = 0; i < nodelock_error_seat_count(cause); i++)
             listed.push_back({nodelock_error_seat_handle(cause, i), nodelock_error_seat_label(cause, i), nodelock_error_seat_last_contact(cause, i), nodelock_error_seat_lapses(cause, i), nodelock_error_seat_is_replaceable(cause, i)});
@@ -94,6 +94,8 @@ public:
     // With NODELOCK_NO_FREE_SEAT: the seats that there are, for details::replace, and when the next one lapses; 0 if none does.
     [[nodiscard]] const std::vector<listed_seat> &seats() const noexcept { return listed; }
     [[nodiscard]] std::uint64_t next_lapse() const noexcept { return lapse; }
+    // With NODELOCK_TRIAL_USED: when the trial of this machine ended; 0 if the authority did not say.
+    [[nodiscard]] std::uint64_t trial_ended() const noexcept { return trial; }
 };
 
 namespace detail {

@@ -13,7 +13,7 @@ import koffi from 'koffi';
 const ABI_VERSION = 1;
 
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
-export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71 };
+export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Replace = { LICENSE: 1, REQUEST: 2 };
 export const Event = { SENDING: 1, WAITING: 2 };
@@ -37,6 +37,7 @@ for (const [result, name, parameters] of [
     ['const char *', 'error_advice', 'const nodelock_error *'],
     ['const nodelock_proof *', 'error_proof', 'const nodelock_error *'],
     ['uint64_t', 'error_next_lapse', 'const nodelock_error *'],
+    ['uint64_t', 'error_trial_ended', 'const nodelock_error *'],
     ['size_t', 'error_seat_count', 'const nodelock_error *'],
     ['const char *', 'error_seat_handle', 'const nodelock_error *, size_t'],
     ['const char *', 'error_seat_label', 'const nodelock_error *, size_t'],
@@ -185,6 +186,7 @@ export class NodelockError extends Error {
         const proof = look.error_proof(pointer);
         this.proof = proof ? new Proof(proof, error) : null;
         this.nextLapse = date(look.error_next_lapse(pointer));
+        this.trialEnded = date(look.error_trial_ended(pointer));
         this.seats = Array.from({ length: Number(look.error_seat_count(pointer)) }, (_, index) => ({
             handle: look.error_seat_handle(pointer, index),
             label: look.error_seat_label(pointer, index),

@@ -110,13 +110,18 @@ FIND = {
         SELECT record FROM seats WHERE license = ? AND ' ' || tags || ' ' LIKE '% ' || ? || ' %'
             AND is_taken AND NOT is_lapsed ORDER BY json_extract(record, '$.contact') LIMIT 32
     """,
+    # The same of the product's trials, of whatever license. There is one product.
+    authority.TRIALS_WITH_TAG: """
+        SELECT record FROM seats WHERE ? <> '' AND ' ' || tags || ' ' LIKE '% ' || ? || ' %'
+            AND json_extract(record, '$.trial') IS NOT NULL ORDER BY json_extract(record, '$.granted') DESC LIMIT 32
+    """,
     authority.SEAT_OF_MACHINE: "SELECT record FROM seats WHERE machine = ? AND is_taken",
     authority.HISTORY: "SELECT record FROM history WHERE name = ?",
     authority.PAGE: "SELECT record FROM pages WHERE page = ?",
     authority.COUNT: "SELECT record FROM counts WHERE name = ?",
 }
 # How many slashes part the value of a query that has several parts.
-PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
+PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1, authority.TRIALS_WITH_TAG: 1}
 # A seat that is new must not take the place of another one: then the transaction fails.
 SEAT = """INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :machine, :tags, :is_counted,
     :is_activation, :record)"""

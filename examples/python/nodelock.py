@@ -21,6 +21,7 @@ UNLIMITED = 2**64 - 1
 
 # The statuses that a program is likely to ask for; include/nodelock.h has all of them.
 NO_FREE_SEAT = 71
+TRIAL_USED = 81
 UNREACHABLE = 60
 CANCELLED = 62
 UNSUPPORTED = 2
@@ -85,6 +86,7 @@ _LOOKS = {
     "error_advice": (c_char_p, c_void_p),
     "error_proof": (_Lent, c_void_p),
     "error_next_lapse": (c_uint64, c_void_p),
+    "error_trial_ended": (c_uint64, c_void_p),
     "error_seat_count": (c_size_t, c_void_p),
     "error_seat_handle": (c_char_p, c_void_p, c_size_t),
     "error_seat_label": (c_char_p, c_void_p, c_size_t),
@@ -228,7 +230,7 @@ class Error(Exception):
 
     `proof` is what a deactivation gave up before it failed, else None: show its code. With NO_FREE_SEAT, `seats` are
     the seats that there are, some of which may be replaced, and `next_lapse` is when the next one lapses; 0 if none
-    does.
+    does. With TRIAL_USED, `trial_ended` is when the trial of this machine ended; 0 if the authority did not say.
     """
 
     def __init__(self, pointer):
@@ -240,6 +242,7 @@ class Error(Exception):
         proof = _library.nodelock_error_proof(error)
         self.proof = Proof(proof, owner=error) if proof else None
         self.next_lapse = _library.nodelock_error_next_lapse(error)
+        self.trial_ended = _library.nodelock_error_trial_ended(error)
         self.seats = [
             Seat(
                 _text("error_seat_handle", error, index),

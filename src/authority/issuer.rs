@@ -232,7 +232,7 @@ impl Issuer {
             metadata: terms.metadata.clone(),
             issued: self.date(seat.issued, now)?,
             starts: terms.starts,
-            expires: terms.expires,
+            expires: seat.expires(terms),
             lease_until: lease.map(|lease| lease.until),
             renew_after: lease.map(|lease| lease.renew_after),
             updates_until: terms.updates_until,

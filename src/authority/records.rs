@@ -50,6 +50,10 @@ pub enum Query {
     SeatsWithTag(LicenseId, Tag),
     /// The seats that are active or held and have that [machine](Seat::machine): [`Found::Seats`], one at most.
     SeatOfMachine([u8; 32]),
+    /// The [trial](Seat::is_trial) seats of every license of that license's product, whatever became of them, whose
+    /// fingerprint has or had that [hardware tag](crate::fingerprint::Fingerprint::hardware): [`Found::Seats`], those
+    /// first that were granted last, at most [`MAX_SEATS_OF_TAG`].
+    TrialsWithTag(LicenseId, Tag),
     /// What was kept for that handle: [`Found::Evidence`], oldest first.
     EvidenceOf(Handle),
     /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
@@ -117,6 +121,7 @@ pub struct Records {
     seats_by_end: BTreeMap<(LicenseId, Timestamp, u32), Vec<SeatName>>,
     seats_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
     seats_of_machines: BTreeMap<[u8; 32], Vec<SeatName>>,
+    trials_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
@@ -198,6 +203,13 @@ impl Records {
                 }
                 let names = self.add_seats(seats);
                 self.seats_of_machines.insert(machine, names);
+            }
+            (Query::TrialsWithTag(license, tag), Found::Seats(seats)) => {
+                if !seats.iter().all(Seat::is_trial) || seats.len() > MAX_SEATS_OF_TAG {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.trials_with_tags.insert((license, tag), names);
             }
             (Query::EvidenceOf(handle), Found::Evidence(evidence)) => {
                 if evidence.iter().any(|evidence| evidence.handle() != handle) {
@@ -297,6 +309,10 @@ impl Records {
         self.seats_of_machines.get(&machine).map(Vec::as_slice)
     }
 
+    pub(super) fn trials_with_tag(&self, license: LicenseId, tag: Tag) -> Option<&[SeatName]> {
+        self.trials_with_tags.get(&(license, tag)).map(Vec::as_slice)
+    }
+
     pub(super) fn evidence_of(&self, handle: Handle) -> Option<&[Evidence]> {
         self.evidence.get(&handle).map(Vec::as_slice)
     }
@@ -337,6 +353,7 @@ impl Records {
             }
             Query::SeatsWithTag(license, tag) => !self.seats_with_tags.contains_key(&(*license, *tag)),
             Query::SeatOfMachine(machine) => !self.seats_of_machines.contains_key(machine),
+            Query::TrialsWithTag(license, tag) => !self.trials_with_tags.contains_key(&(*license, *tag)),
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),

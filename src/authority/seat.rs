@@ -153,6 +153,10 @@ pub struct Seat {
     pub(super) granted: Timestamp,
     /// When the first seat of its machine was granted, whose place it took.
     pub(super) first_granted: Timestamp,
+    /// From when on the days of its machine's trial count; later by what the vendor added to them. None for a seat that
+    /// was no trial when it was granted or last renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trial: Option<Timestamp>,
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
     pub(super) contact: Timestamp,
@@ -276,6 +280,24 @@ impl Seat {
         self.first_granted
     }
 
+    /// Whether it was a trial when it was granted or last renewed. It is kept as one for ever, so that its machine has
+    /// no second one.
+    pub fn is_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// When the trial of its machine ends; none if the terms are no trial.
+    ///
+    /// ```
+    /// # use nodelock::{Timestamp, authority::{LicenseTerms, Seat}};
+    /// fn days_left(seat: &Seat, terms: &LicenseTerms, now: Timestamp) -> Option<u64> {
+    ///     seat.trial_ends(terms).map(|end| end.since(now).as_secs() / 86_400)
+    /// }
+    /// ```
+    pub fn trial_ends(&self, terms: &LicenseTerms) -> Option<Timestamp> {
+        Some(self.trial.unwrap_or(self.first_granted).plus_days(terms.trial_days?))
+    }
+
     /// What the seats of one machine have in common that took each other's place: the digest of its first request.
     pub fn machine(&self) -> &[u8; 32] {
         &self.machine
@@ -365,9 +387,14 @@ impl Seat {
     }
 
     /// The same seat without what it says of its computer: without its [label](Self::label), and without its
-    /// [fingerprint](Self::fingerprint) once it [is over](Self::is_over). Before that, check-ins are judged by it.
+    /// [fingerprint](Self::fingerprint) once it [is over](Self::is_over). Before that, check-ins are judged by it. Of a
+    /// [trial](Self::is_trial) its tags stay: a machine has one, so it must be known again.
     pub fn without_computer(&self, now: Timestamp) -> Self {
-        let fingerprint = if self.is_over(now) { Fingerprint::default() } else { self.fingerprint.clone() };
+        let fingerprint = match self.is_over(now) {
+            false => self.fingerprint.clone(),
+            true if self.is_trial() && self.fingerprint.bindable() => self.fingerprint.tags_alone(),
+            true => Fingerprint::default(),
+        };
         Self { label: String::new(), fingerprint, ..self.clone() }
     }
 
@@ -417,7 +444,8 @@ impl Seat {
         } else {
             [terms.lease_days, terms.unbindable_lease_days].into_iter().flatten().min()
         }?;
-        let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
+        let expires = self.expires(terms);
+        let until_end = |time: Timestamp| expires.map_or(time, |end| time.min(end));
         let after = |days| until_end(self.issued.plus_days(days));
         // Half of the lease, rounded up: a license that is to be renewed at once would be renewed by every repeated
         // message.
@@ -427,7 +455,30 @@ impl Seat {
     /// When the license that this seat is the content of ends; [`Timestamp::MAX`] is never.
     pub(crate) fn end_of_license(&self, terms: &LicenseTerms) -> Timestamp {
         let lease = self.lease(terms).map(|lease| lease.until);
-        lease.or(terms.expires).unwrap_or(Timestamp::MAX)
+        lease.or(self.expires(terms)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// When its license expires: with the terms, or with the trial of its machine if that is earlier.
+    pub(super) fn expires(&self, terms: &LicenseTerms) -> Option<Timestamp> {
+        let trial = self.trial_ends(terms).filter(|_| !mutated!(TrialUnsigned));
+        [terms.expires, trial].into_iter().flatten().min()
+    }
+
+    /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued on these terms at `now`, and with
+    /// [`ErrorKind::TrialUsed`] when the trial of its machine is over.
+    pub(super) fn check_usable(&self, terms: &LicenseTerms, now: Timestamp) -> Result<()> {
+        terms.check_usable(now)?;
+        match self.trial_ends(terms).filter(|end| now >= *end && !mutated!(TrialOutlived)) {
+            Some(end) => Err(Error::trial_used(end)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a fingerprint is that of the seat's machine, of which what is missing on either side says nothing. Who
+    /// asks for a trial would rather not be known again, and so shows little.
+    pub(super) fn is_trial_of(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
+        let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
+        judged.acceptance == fingerprint::Acceptance::Accept
     }
 
     /// The seat as it was when this request, which asked for it, was granted.

@@ -48,6 +48,10 @@ pub struct LicenseTerms {
     /// The first second at which it is no longer valid; none is perpetual.
     #[serde(default)]
     pub expires: Option<Timestamp>,
+    /// How many days a machine may use it, from its first activation of any trial of the product on, so that a machine
+    /// has one. None is no trial.
+    #[serde(default)]
+    pub trial_days: Option<u32>,
     /// How many days a device may go without a renewal; none is for ever, which cannot be undone from afar.
     #[serde(default = "lease_days")]
     pub lease_days: Option<u32>,
@@ -165,6 +169,7 @@ impl LicenseTerms {
             metadata: Vec::new(),
             starts: now,
             expires: None,
+            trial_days: None,
             lease_days: lease_days(),
             unbindable_lease_days: unbindable_lease_days(),
             margin_days: margin_days(),
@@ -229,8 +234,10 @@ impl LicenseTerms {
         if let Some(days) = self.margin_days.filter(|days| *days < MIN_MARGIN_DAYS) {
             return Err(Error::range("margin in days", "", days.into(), MIN_MARGIN_DAYS.into(), i64::MAX));
         }
-        if self.period_days == Some(0) {
-            return Err(Error::range("period in days", "", 0, 1, i64::MAX));
+        for (what, days) in [("period in days", self.period_days), ("trial in days", self.trial_days)] {
+            if days == Some(0) {
+                return Err(Error::range(what, "", 0, 1, i64::MAX));
+            }
         }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;

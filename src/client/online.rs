@@ -17,7 +17,7 @@ use super::{
     start::NO_AUTHORITY,
 };
 use crate::{
-    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
+    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList, Timestamp,
     error::bounded,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
@@ -612,10 +612,12 @@ struct Problem {
     r#type: String,
 }
 
-/// Their words, if they have any.
-#[derive(Deserialize)]
+/// Their words, if they have any, and when a trial ended.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Words {
     detail: String,
+    trial_ended: Option<Timestamp>,
 }
 
 /// The most characters of an authority's own words that a message shows.
@@ -623,12 +625,13 @@ const LONGEST_DETAIL: usize = 300;
 
 /// What an authority refuses with, in its own words if it has any.
 fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
-    match serde_json::from_slice::<Words>(body) {
-        Ok(Words { detail }) if !detail.trim().is_empty() && !may_hold_a_code(&detail) => {
-            Error::new(kind, format!("the authority says: {}", bounded(detail.trim(), LONGEST_DETAIL)))
-        }
-        _ => Error::about(kind, "the authority says"),
-    }
+    let Words { detail, trial_ended } = serde_json::from_slice(body).unwrap_or_default();
+    let error = match detail.trim() {
+        "" => Error::about(kind, "the authority says"),
+        _ if may_hold_a_code(&detail) => Error::about(kind, "the authority says"),
+        words => Error::new(kind, format!("the authority says: {}", bounded(words, LONGEST_DETAIL))),
+    };
+    error.with_trial_ended(trial_ended.filter(|_| kind == ErrorKind::TrialUsed))
 }
 
 /// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or

@@ -210,6 +210,11 @@ macro_rules! catalogue {
                 "no activation left",
                 "Ask the vendor for more activations. Then ask again.";
 
+                /// The machine has had its trial of the product, or shows no hardware by which it could be known again.
+                TrialUsed, NODELOCK_TRIAL_USED = 81, "trial-used", ends, 403,
+                "the trial of this machine is over",
+                "Buy a license, and enter its key. The vendor can let the trial last longer.";
+
                 /// The bytes are truncated, have something left over, or break a rule of the format.
                 Malformed, NODELOCK_MALFORMED = 100, "malformed", authority, 400,
                 "damaged or not in this format",

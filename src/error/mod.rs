@@ -18,7 +18,7 @@ pub(crate) use self::catalogue::catalogue;
 #[cfg(feature = "online")]
 pub(crate) use self::network::Caused;
 pub use self::network::NetworkFailure;
-use crate::SeatList;
+use crate::{SeatList, Timestamp};
 
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -193,6 +193,8 @@ pub enum Context {
     Already(Already),
     /// The seats that there are, where none is free.
     Seats(SeatList),
+    /// When the trial of this machine ended.
+    TrialEnded(Timestamp),
 }
 
 /// What was in the way of a new activation.
@@ -321,6 +323,22 @@ impl Error {
         }
     }
 
+    /// The same error with the end of a trial.
+    #[cfg(any(feature = "authority", feature = "transport"))]
+    pub(crate) fn with_trial_ended(self, end: Option<Timestamp>) -> Self {
+        match end {
+            Some(end) => self.with_context(Context::TrialEnded(end)),
+            None => self,
+        }
+    }
+
+    /// That the trial of a machine ended then.
+    #[cfg(feature = "authority")]
+    pub(crate) fn trial_used(end: Timestamp) -> Self {
+        let text = format!("the trial of this machine ended at {end}");
+        Self::new(ErrorKind::TrialUsed, text).with_trial_ended(Some(end))
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -336,6 +354,14 @@ impl Error {
     pub fn seats(&self) -> Option<&SeatList> {
         match self.context() {
             Some(Context::Seats(seats)) => Some(seats),
+            _ => None,
+        }
+    }
+
+    /// When the trial of this machine ended, with [`ErrorKind::TrialUsed`]; none if the authority did not say.
+    pub fn trial_ended(&self) -> Option<Timestamp> {
+        match self.context() {
+            Some(Context::TrialEnded(end)) => Some(*end),
             _ => None,
         }
     }

@@ -29,6 +29,7 @@ pub struct CallError {
     given_up: Option<Box<Deactivation>>,
     already: Option<Already>,
     seats: Option<SeatList>,
+    trial_ended: Option<Timestamp>,
 }
 
 impl CallError {
@@ -42,6 +43,7 @@ impl CallError {
             given_up: None,
             already: None,
             seats: None,
+            trial_ended: None,
         }
     }
 
@@ -58,7 +60,8 @@ impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         let message = format!("{error:#}");
         let (advice, already, seats) = (error.advice(), error.already(), error.seats().cloned());
-        Self { status: error.kind().into(), message, advice, given_up: None, already, seats }
+        let (status, trial_ended) = (error.kind().into(), error.trial_ended());
+        Self { status, message, advice, given_up: None, already, seats, trial_ended }
     }
 }
 
@@ -78,6 +81,7 @@ pub struct nodelock_error {
     proof: Option<nodelock_proof>,
     already: u32,
     next_lapse: u64,
+    trial_ended: u64,
     seats: Vec<OneSeat>,
 }
 
@@ -119,6 +123,7 @@ impl From<CallError> for nodelock_error {
                 .and_then(|seats| seats.next_lapse)
                 .unwrap_or(Timestamp::MIN)
                 .unix_seconds(),
+            trial_ended: failure.trial_ended.unwrap_or(Timestamp::MIN).unix_seconds(),
             seats: failure.seats.iter().flat_map(|seats| &seats.seats).map(OneSeat::from).collect(),
             proof: failure.given_up.map(|given_up| nodelock_proof::from(*given_up)),
         }
@@ -182,6 +187,14 @@ pub unsafe extern "C" fn nodelock_error_proof(error: *const nodelock_error) -> *
 pub unsafe extern "C" fn nodelock_error_next_lapse(error: *const nodelock_error) -> u64 {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, 0, |error| error.next_lapse) }
+}
+
+/// With NODELOCK_TRIAL_USED: when the trial of this machine ended, in seconds since 1970. 0 if the authority did not
+/// say, for every other error and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_trial_ended(error: *const nodelock_error) -> u64 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, 0, |error| error.trial_ended) }
 }
 
 /// With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error

@@ -87,6 +87,12 @@ impl Fingerprint {
         self.container
     }
 
+    /// The tags, and nothing of what the machine is.
+    #[cfg(feature = "authority")]
+    pub(crate) fn tags_alone(&self) -> Self {
+        Self { tags: self.tags.clone(), virtual_machine: false, container: false }
+    }
+
     /// Whether there is a hardware-unique component to bind to. (docs/FINGERPRINT.md, Unbindable machines)
     pub fn bindable(&self) -> bool {
         self.hardware().next().is_some()

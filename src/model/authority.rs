@@ -40,6 +40,8 @@ pub(super) struct Tables {
     pub(super) extra: [u8; 2],
     period: u8,
     resets: u8,
+    /// When the trial of each computer began, and whether the vendor let it last longer, by the model's own reckoning.
+    trials: [Option<(u8, bool)>; 2],
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -83,6 +85,8 @@ pub(super) struct Heard {
     pub(super) lacks_a_seat: bool,
     /// Whether it was refused because no activation is left.
     pub(super) lacks_an_activation: bool,
+    /// Whether it was refused because the trial of the machine is over.
+    pub(super) lacks_a_trial: bool,
     /// Whether it was noted that the ledger had lost something.
     pub(super) is_healed: bool,
     /// Whether an allowance was reset, or more was granted of it.
@@ -155,6 +159,61 @@ impl Tables {
         }
     }
 
+    /// The trial of a computer begins with its first seat, or goes on there if its device held one before.
+    fn begin_trials(&mut self, before: &Self, universe: &Universe) {
+        for (name, seat) in &self.seats {
+            let hardware = usize::from(universe.hardware(*name));
+            if seat.state() != SeatState::Cancelled && self.trials[hardware].is_none() {
+                let is_given_up = |name: &Name| self.state(*name) == Some(SeatState::Returned);
+                let held = before.seats.iter().find(|(of, seat)| {
+                    universe.have_one_key(of.machine, name.machine)
+                        && seat.state().is_taken()
+                        && !is_given_up(of)
+                });
+                let goes_on = held.and_then(|(of, _)| before.trials[usize::from(universe.hardware(*of))]);
+                self.trials[hardware] = goes_on.or(Some((self.day, false)));
+            }
+        }
+    }
+
+    /// Whether an activation that is asked for has no trial any more: its computer's, or the one that its device holds.
+    pub(super) fn has_had_its_trial(&self, name: Name, universe: &Universe) -> bool {
+        let hardware = universe.hardware(name);
+        let is_held = |of: &Name, seat: &Seat| {
+            universe.have_one_key(of.machine, name.machine) && seat.state().is_taken()
+        };
+        let held = || self.seats.iter().find(|(of, seat)| is_held(of, seat));
+        let end = self
+            .trial_ends(hardware, universe)
+            .or_else(|| held().and_then(|(of, _)| self.trial_ends(universe.hardware(*of), universe)));
+        end.is_some_and(|end| self.now() >= end)
+    }
+
+    /// When the trial of a computer ends, by the model's own reckoning; none if it has had none.
+    pub(super) fn trial_ends(&self, hardware: u8, universe: &Universe) -> Option<Timestamp> {
+        let (began, is_extended) = self.trials[usize::from(hardware)]?;
+        let steps = began + universe.rules.trial + u8::from(is_extended);
+        Some(NOW.plus_days(u32::from(steps) * STEP))
+    }
+
+    /// The vendor lets the trial of a seat's machine last longer.
+    fn extended(&self, universe: &Universe) -> Vec<Self> {
+        let may_extend = |name: &&Name| {
+            let trial = self.trials[usize::from(universe.hardware(**name))];
+            universe.rules.extends && trial.is_some_and(|(_, is_extended)| !is_extended)
+        };
+        let extend = |name: &Name| {
+            let hardware = universe.hardware(*name);
+            let until = self.trial_ends(hardware, universe)?.plus_days(STEP);
+            let seat = self.seats[name].name();
+            let decided = self.decide(universe, |r, m| decision::extend_trial(seat, until, r, m));
+            let mut after = decided.ok()?.0.ledger;
+            after.trials[usize::from(hardware)].as_mut()?.1 = true;
+            Some(after)
+        };
+        self.seats.keys().filter(may_extend).filter_map(extend).collect()
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         NOW.plus_days(u32::from(self.day) * STEP)
     }
@@ -179,7 +238,8 @@ impl Tables {
         });
         let may_change = rules.leases[0] != rules.leases[1] && !self.has_new_terms;
         let changed = may_change.then(|| Self { has_new_terms: true, ..self.clone() });
-        [later, changed, self.copied(universe), self.restored(universe)].into_iter().flatten().collect()
+        let by_itself = [later, changed, self.copied(universe), self.restored(universe)];
+        by_itself.into_iter().flatten().chain(self.extended(universe)).collect()
     }
 
     /// Somebody makes a copy of the ledger.
@@ -274,13 +334,18 @@ impl Tables {
         let (mut answer, ruling) = match answer {
             Ok(decided) => decided,
             Err(kind) => {
-                return Heard { lacks_a_seat: kind == ErrorKind::NoFreeSeat, ..self.unchanged() };
+                return Heard {
+                    lacks_a_seat: kind == ErrorKind::NoFreeSeat,
+                    lacks_a_trial: kind == ErrorKind::TrialUsed,
+                    ..self.unchanged()
+                };
             }
         };
         if let Ruling::Refused(refusal) = ruling {
             answer.refused = refused;
             answer.lacks_a_seat = refusal.kind() == ErrorKind::NoFreeSeat;
             answer.lacks_an_activation = refusal.kind() == ErrorKind::NoActivationLeft;
+            answer.lacks_a_trial = refusal.kind() == ErrorKind::TrialUsed;
         }
         answer
     }
@@ -339,6 +404,7 @@ impl Tables {
             refused: None,
             lacks_a_seat: false,
             lacks_an_activation: false,
+            lacks_a_trial: false,
             is_healed: false,
             is_allowed: false,
         }
@@ -358,6 +424,9 @@ impl Tables {
         let mut ledger = ledger.tables;
         if universe.rules.reckons() {
             ledger.reckon(self, &events, universe);
+        }
+        if universe.rules.trial > 0 {
+            ledger.begin_trials(self, universe);
         }
         Ok((Heard { ledger, replies, is_healed, ..self.unchanged() }, ruling))
     }
@@ -430,6 +499,9 @@ impl decision::Ledger for Ledger<'_> {
             }),
             Query::SeatOfMachine(machine) => {
                 self.seats(|seat| seat.machine() == machine && seat.state().is_taken())
+            }
+            Query::TrialsWithTag(_, tag) => {
+                self.seats(|seat| seat.is_trial() && seat.fingerprint().hardware().any(|other| other == *tag))
             }
             Query::EvidenceOf(handle) => {
                 let evidence = self.tables.evidence.iter().map(|kept| &kept.0);

@@ -224,6 +224,7 @@ impl Universe {
         terms.period_days = (rules.period > 0).then(|| u32::from(rules.period) * STEP);
         terms.reinstalls = Some(rules.reinstalls);
         terms.replace = Some(rules.replace);
+        terms.trial_days = (rules.trial > 0).then(|| u32::from(rules.trial) * STEP);
         if rules.days > 0 {
             terms.lease_days = Some(rules.leases[0] * STEP);
             terms.margin_days = Some(STEP);

@@ -242,9 +242,12 @@ fn has_an_activation(ledger: &Tables, universe: &Universe) -> bool {
     ledger.left(Allowance::Activations, universe) != Some(0)
 }
 
-/// Whether a request that was never made before gets that machine a seat.
+/// Whether a request that was never made before gets that machine a seat, if its trial is not over.
 fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
     let name = Name { machine, draw: universe.draw_of_another(machine) };
+    if ledger.has_had_its_trial(name, universe) {
+        return true;
+    }
     let answer =
         ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false, word: None }, universe);
     answer.ledger.state(name) == Some(SeatState::Active)
@@ -278,11 +281,29 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
     {
         return Some(flaw);
     }
+    if universe.rules.trial > 0
+        && let Some(flaw) =
+            ledger.seats.iter().find_map(|(name, seat)| flaw_of_trial(*name, seat, ledger, universe))
+    {
+        return Some(flaw);
+    }
     // A receipt says that the seat's life is over.
     if ledger.seats.values().any(|seat| seat.state() == SeatState::Active && seat.receipt().is_some()) {
         return Some("a seat that was given up is active");
     }
     None
+}
+
+/// What is wrong with the trial of a seat: its computer has one, from its first seat on.
+fn flaw_of_trial(name: Name, seat: &Seat, ledger: &Tables, universe: &Universe) -> Option<&'static str> {
+    if seat.state() == SeatState::Cancelled {
+        return None;
+    }
+    let end = ledger.trial_ends(universe.hardware(name), universe);
+    if seat.trial_ends(ledger.terms(universe)) != end {
+        return Some("a seat's trial is not its computer's");
+    }
+    (seat.ends() > end).then_some("a license outlasts the trial")
 }
 
 /// What is wrong with how an allowance of a ledger was used up.
@@ -322,6 +343,20 @@ pub(super) fn flaw_of_answers(
             if ledger.restored_to.is_none() && allowed.is_none_or(|allowed| used < allowed) {
                 return Some("an activation is refused while one is left");
             }
+        }
+        let has_had_its_trial = |name: Name| ledger.has_had_its_trial(name, universe);
+        if answer.lacks_a_trial && !message.and_then(Message::sender).is_some_and(has_had_its_trial) {
+            return Some("a trial is refused that is not over");
+        }
+        // With the answer its computer has a trial, if it had none before.
+        let trial_is_over = |name: Name| {
+            let end = answer.ledger.trial_ends(universe.hardware(name), universe);
+            end.is_some_and(|end| ledger.now() >= end)
+        };
+        let is_late =
+            |reply: &Message| matches!(reply, Message::License { name, .. } if trial_is_over(*name));
+        if answer.replies.iter().any(is_late) {
+            return Some("a license is signed after the trial");
         }
         if answer.is_allowed && answer.ledger.seats != ledger.seats {
             return Some("a seat changed with an allowance");

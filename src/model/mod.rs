@@ -44,6 +44,10 @@ struct Rules {
     period: u8,
     /// How often the vendor resets an allowance or grants one more, where seats are administered.
     resets: u8,
+    /// How many steps of time a trial lasts; 0 for a license that is none.
+    trial: u8,
+    /// Whether the vendor lets the trial of a seat's machine last a step longer, once for each computer.
+    extends: bool,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -224,6 +228,24 @@ pub(crate) enum Mutant {
     ResetFreesSeats,
     /// Allow: an extra activation is a seat, too.
     ExtraIsASeat,
+    /// Trial: each grant begins another one.
+    TrialBeginsAnew,
+    /// Trial: that of a seat that is over is not looked at.
+    TrialEndsWithItsSeat,
+    /// Trial: that of another installation of the machine is not looked at.
+    TrialOfTheDevice,
+    /// Trial: a device has the days of the one that it holds, whatever its machine has had.
+    TrialComesWithTheStore,
+    /// Trial: any machine's is taken for that of the one that asks.
+    TrialOfAnyMachine,
+    /// Trial: its days count from the request's date, by the device's clock.
+    TrialByTheDevicesClock,
+    /// Trial: the license says nothing of its end.
+    TrialUnsigned,
+    /// Trial: licenses are signed after its end.
+    TrialOutlived,
+    /// Trial: the vendor lets one seat's last longer, and not its machine's.
+    ExtensionForgotten,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.

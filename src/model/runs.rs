@@ -17,6 +17,8 @@ const SIMPLE: Rules = Rules {
     activations: None,
     period: 0,
     resets: 0,
+    trial: 0,
+    extends: false,
     draws: [2, 2],
     same_handles: false,
     administered: false,
@@ -342,6 +344,46 @@ fn faults_in_what_begins_anew_are_noticed() {
     is_caught(Mutant::ResetForgivesAhead, RESETS, Ledger);
     is_caught(Mutant::ResetFreesSeats, RESETS, Ledger);
     is_caught(Mutant::ExtraIsASeat, RESETS, Ledger);
+}
+
+/// A trial of a step, under a lease that is longer.
+const TRIAL: Rules = Rules { trial: 1, seats: 2, days: 2, leases: [9, 9], draws: [2, 1], ..SIMPLE };
+
+/// A folder that is copied to another computer, which may have had its own trial.
+const TRIAL_COPIED: Rules = Rules { copies: true, extends: true, days: 0, draws: [1, 2], ..TRIAL };
+
+#[test]
+fn the_protocol_holds_for_trials() {
+    let limit = limit() / 20;
+    let occurring = [Active, Returned, Cancelled];
+    let rules = Rules { draws: [1, 1], check_ins: 2, extends: true, ..TRIAL };
+    holds("trials", rules, Some(limit), &occurring);
+    holds("trials, twice", TRIAL, Some(limit), &occurring);
+    // A second user, or a system that was installed again.
+    let rules = Rules { one_hardware: true, is_behind: true, draws: [1, 1], extends: true, ..TRIAL };
+    holds("trials, on one computer", rules, Some(limit), &occurring);
+    let rules = Rules { one_hardware: true, reinstalls: 9, seats: 1, draws: [1, 1], check_ins: 1, ..TRIAL };
+    holds("trials, installed again", rules, Some(limit), &[Active, Replaced, Returned, Cancelled]);
+    // A copied store breaks I1 by itself.
+    for rules in [TRIAL_COPIED, Rules { draws: [1, 1], days: 2, check_ins: 1, ..TRIAL_COPIED }] {
+        let found = search(rules, &[Ledger], limit);
+        found.print("trials, copied");
+        assert!(found.breach.is_none(), "the trace is printed above");
+    }
+}
+
+#[test]
+fn faults_in_trials_are_noticed() {
+    is_caught(Mutant::TrialBeginsAnew, TRIAL, Ledger);
+    is_caught(Mutant::TrialEndsWithItsSeat, TRIAL, Ledger);
+    let shared = Rules { one_hardware: true, draws: [1, 1], ..TRIAL };
+    is_caught(Mutant::TrialOfTheDevice, shared, Ledger);
+    is_caught(Mutant::TrialComesWithTheStore, TRIAL_COPIED, Ledger);
+    is_caught(Mutant::TrialOfAnyMachine, Rules { draws: [1, 1], ..TRIAL }, Ledger);
+    is_caught(Mutant::TrialByTheDevicesClock, TRIAL, Ledger);
+    is_caught(Mutant::TrialUnsigned, TRIAL, Ledger);
+    is_caught(Mutant::TrialOutlived, Rules { check_ins: 1, ..TRIAL }, Ledger);
+    is_caught(Mutant::ExtensionForgotten, Rules { extends: true, ..shared }, Ledger);
 }
 
 /// One seat, whose release the vendor takes back while its device may check in or give it up.

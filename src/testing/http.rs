@@ -41,6 +41,9 @@ pub(super) fn refusal(error: &Error) -> Answer {
     if let Some(Ok(Value::Object(list))) = error.seats().map(serde_json::to_value) {
         body.as_object_mut().into_iter().for_each(|body| body.extend(list.clone()));
     }
+    if let Some(end) = error.trial_ended() {
+        body["trial_ended"] = end.unix_seconds().into();
+    }
     Answer { status, body: body.to_string().into_bytes(), retry_after: None }
 }
 

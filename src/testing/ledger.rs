@@ -128,6 +128,16 @@ impl Ledger for MemoryLedger {
             Query::SeatOfMachine(machine) => {
                 Found::Seats(self.seats(|seat| *seat.machine() == machine && seat.state().is_taken()))
             }
+            Query::TrialsWithTag(license, tag) => {
+                let product = |id| self.terms.iter().find(|terms| Some(terms.id) == id).map(|of| &of.product);
+                let mut seats = self.seats(|seat| {
+                    let has = seat.fingerprint().hardware().any(|other| other == tag);
+                    seat.is_trial() && has && product(seat.license_id()) == product(Some(license))
+                });
+                seats.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+                seats.truncate(MAX_SEATS_OF_TAG);
+                Found::Seats(seats)
+            }
             Query::EvidenceOf(handle) => {
                 let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);
                 Found::Evidence(about.cloned().collect())

@@ -36,6 +36,8 @@ pub struct Vendor {
     random: Arc<dyn Random>,
     certificates: u64,
     noted: Option<Timestamp>,
+    /// Of which license a request without a license key gets a seat.
+    trials: Option<LicenseId>,
 }
 
 impl Vendor {
@@ -59,6 +61,7 @@ impl Vendor {
             random: Arc::new(random),
             certificates: 0,
             noted: None,
+            trials: None,
         };
         vendor.certify(Timestamp::MIN, vendor.clock.now_plus(100 * 365))?;
         vendor.note(Note::default())?;
@@ -124,6 +127,15 @@ impl Vendor {
     pub fn terms(&mut self, license_key: &str) -> Result<&mut LicenseTerms> {
         let id = self.license_of(license_key)?;
         self.ledger.terms.iter_mut().find(|terms| terms.id == id).ok_or_else(unknown_license)
+    }
+
+    /// From now on a request without a license key gets a seat of the license that has this one: a trial, if its terms
+    /// say `trial_days`. None has every request need a key, as at first.
+    ///
+    /// Fails with [`ErrorKind::UnknownLicense`].
+    pub fn give_trials(&mut self, license_key: Option<&str>) -> Result<()> {
+        self.trials = license_key.map(|key| self.license_of(key)).transpose()?;
+        Ok(())
     }
 
     /// How many seats of a license are taken, and how many deactivations were used.
@@ -199,7 +211,9 @@ impl Vendor {
     /// Answers an activation file, in any form. What comes along stands even if the request is refused.
     pub fn activate(&mut self, input: &[u8]) -> Result<Reply> {
         let file = ActivationFile::read(input)?;
-        Ok(self.decide(|records, moment| decision::activate(&file, None, records, moment))?.1)
+        // A recovery names what its device has lost.
+        let assigned = self.trials.filter(|_| !file.is_recovery());
+        Ok(self.decide(|records, moment| decision::activate(&file, assigned, records, moment))?.1)
     }
 
     /// Redeems a proof, in any form.
@@ -244,6 +258,15 @@ impl Vendor {
         let name = self.seat(handle)?.name();
         let renewed = self.decide(|records, moment| decision::renew(name, records, moment))?.1.license;
         renewed.ok_or_else(|| Error::about(ErrorKind::GivenUp, "a renewal"))
+    }
+
+    /// Lets the trial of a seat's machine last until then.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::InvalidInput`] for a seat that is no trial and for
+    /// an end before the one that there is.
+    pub fn extend_trial(&mut self, handle: Handle, until: Timestamp) -> Result<()> {
+        let name = self.seat(handle)?.name();
+        self.decide(|records, moment| decision::extend_trial(name, until, records, moment)).map(drop)
     }
 
     /// Returns a seat to the pool that is held because no deactivation was left.

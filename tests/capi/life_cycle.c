@@ -1125,6 +1125,50 @@ static void allowances(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
+static nodelock_status decide_trial(const struct message *message, const nodelock_records *records, uint64_t now,
+                                    nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_trial((const char *)message->data, START + 40 * DAY, records, now, decision, error);
+}
+
+/* A trial of 14 days, which the vendor lets last longer. A second installation on the machine has no other one. */
+static void trials(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first");
+    nodelock_license *license = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_error *refusal = NULL;
+    char seat[128];
+    uint64_t expires = 0;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    CHECK(nodelock_license_expires(license, &expires) && expires == START + 14 * DAY);
+    nodelock_license_free(license);
+    snprintf(seat, sizeof seat, "%s", vendor_last_seat(vendor)->name);
+    CHECK(vendor_last_seat(vendor)->is_trial);
+
+    vendor->now = START + 14 * DAY;
+    CHECK(nodelock_client_check_in(client, NULL, &license, &refusal) == NODELOCK_TRIAL_USED);
+    CHECK(nodelock_error_trial_ended(refusal) == START + 14 * DAY && nodelock_error_next_lapse(refusal) == 0);
+    nodelock_error_free(refusal);
+    refusal = NULL;
+    nodelock_client *other = device(vendor, "first");
+    CHECK(nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &refusal) == NODELOCK_TRIAL_USED);
+    CHECK(nodelock_error_trial_ended(refusal) == START + 14 * DAY);
+    nodelock_error_free(refusal);
+    CHECK(nodelock_error_trial_ended(NULL) == 0 && nodelock_decision_trial_ended(NULL) == 0);
+
+    OK(vendor_decide(vendor, decide_trial, seat, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_EXTENDED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "trial-extended") == 0);
+    CHECK(nodelock_decision_change_is_trial(decision, 0) && !nodelock_decision_change_is_trial(decision, 9));
+    nodelock_decision_free(decision);
+    OK(nodelock_client_check_in(client, NULL, &license, &error));
+    CHECK(nodelock_license_expires(license, &expires) && expires == START + 40 * DAY);
+    nodelock_license_free(license);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -1147,6 +1191,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1,\"activations\":1");
     allowances(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 3, ",\"trial_days\":14");
+    trials(&vendor);
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_for_its_device(&vendor);

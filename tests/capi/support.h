@@ -76,7 +76,7 @@ static inline char *copy(const char *text)
 struct row {
     uint32_t kind;
     char *name, *record;
-    bool is_taken, is_lapsed, is_counted, is_activation;
+    bool is_taken, is_lapsed, is_counted, is_activation, is_trial;
     uint64_t ends;
     char machine[65], tags[256];
 };
@@ -285,6 +285,7 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         }
         row->is_counted = nodelock_decision_change_is_counted(decision, i);
         row->is_activation = nodelock_decision_change_is_activation(decision, i);
+        row->is_trial = nodelock_decision_change_is_trial(decision, i);
     }
 }
 
@@ -301,6 +302,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->is_taken && !row->is_lapsed && row->ends <= strtoull(strchr(value, '/') + 1, NULL, 10);
     case NODELOCK_QUERY_SEATS_WITH_TAG:
         return row->is_taken && !row->is_lapsed && strstr(row->tags, strchr(value, '/') + 1) != NULL;
+    case NODELOCK_QUERY_TRIALS_WITH_TAG:
+        return row->is_trial && strstr(row->tags, strchr(value, '/') + 1) != NULL;
     case NODELOCK_QUERY_SEAT_OF_MACHINE:
         return row->is_taken && strcmp(row->machine, value) == 0;
     case NODELOCK_QUERY_EVIDENCE_OF:

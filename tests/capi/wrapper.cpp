@@ -100,7 +100,7 @@ static void life_cycle(vendor &vendor) {
         (void)other.activate(vendor.license_key, nullptr, nodelock::details({{"computer", "another"}}).replace("7KX2M9"));
         CHECK(false);
     } catch (const nodelock::error &error) {
-        CHECK(error.status() == NODELOCK_NO_FREE_SEAT && error.seats().size() == 1 && error.next_lapse() > START);
+        CHECK(error.status() == NODELOCK_NO_FREE_SEAT && error.seats().size() == 1 && error.next_lapse() > START && error.trial_ended() == 0);
         CHECK(error.seats()[0].handle == client.check().seat() && !error.seats()[0].replaceable);
     }
     (void)other.cancel();

@@ -262,6 +262,22 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
 }
 
 #[test]
+fn a_trial_needs_all_that_its_machine_had() {
+    let mut vendor = Vendor::new();
+    vendor.sell(3);
+    vendor.terms().trial_days = Some(14);
+    let device = Device::activated(&mut vendor, "first");
+    let other = Device::new(&vendor, "first").client().begin(vendor.license_key()).unwrap();
+    let file = ActivationFile::read(&other.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "trial", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(&ruling, Ruling::Granted(seat) if seat.is_trial()), "{ruling:?}");
+    let name = vendor.seat(device.handle()).name();
+    let until = vendor.moment().now.plus_days(30);
+    let ruling = needs_all_of_it(&vendor, "extend", &|r, m| decision::extend_trial(name, until, r, m));
+    assert!(matches!(ruling, Ruling::Extended(_)), "{ruling:?}");
+}
+
+#[test]
 fn an_allowance_needs_its_license() {
     let mut vendor = Vendor::new();
     vendor.terms().activations = Some(1);

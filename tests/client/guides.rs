@@ -22,13 +22,16 @@ mod testing_guide;
 #[cfg(feature = "tokio")]
 #[path = "guides/tokio.rs"]
 mod tokio_guide;
+#[path = "guides/trials.rs"]
+mod trials_guide;
 
-const GUIDES: [(&str, &str); 5] = [
+const GUIDES: [(&str, &str); 6] = [
     ("ci", include_str!("guides/ci.rs")),
     ("offline", include_str!("guides/offline.rs")),
     ("rust", include_str!("guides/rust.rs")),
     ("testing", include_str!("guides/testing.rs")),
     ("tokio", include_str!("guides/tokio.rs")),
+    ("trials", include_str!("guides/trials.rs")),
 ];
 
 fn read(path: &str) -> String {
@@ -123,6 +126,40 @@ fn the_guide_to_rust_is_an_application() {
     assert_eq!(rust_guide::start(&client).unwrap(), None, "it was renewed");
     assert_eq!(rust_guide::give_back(&client).unwrap(), None);
     assert_eq!(rust_guide::give_back(&client).unwrap_err().kind(), ErrorKind::NotActive);
+}
+
+#[test]
+fn the_guide_to_trials_tries_once_and_buys() {
+    let authority = TestAuthority::new("Example Editor");
+    let trial = authority.vendor().sell_with(9, |terms| terms.trial_days = Some(14)).unwrap();
+    authority.vendor().give_trials(Some(&trial)).unwrap();
+    let paid = authority.sell(1).unwrap();
+    let desk = Machine::new("desk");
+    let client = authority.client(&desk).replace_license(true).build().unwrap();
+    let end = authority.clock().now_plus(14).to_string();
+    assert_eq!(trials_guide::try_out(&client).unwrap(), format!("You can try it until {end}."));
+    authority.clock().advance_days(14);
+    let again = authority.client(&desk).build().unwrap();
+    assert!(
+        trials_guide::try_out(&again)
+            .unwrap()
+            .starts_with(&format!("The trial on this computer ended on {end}."))
+    );
+    let bare = authority.client(&desk.hidden()).build().unwrap();
+    assert!(trials_guide::try_out(&bare).unwrap().starts_with("This computer shows no hardware"));
+    let seat = client.check().unwrap().license().unwrap().handle;
+    let later = authority.clock().now_plus(7);
+    authority.vendor().extend_trial(seat, later).unwrap();
+    assert!(client.check_in().unwrap().is_usable());
+    assert!(trials_guide::buy(&client, "23456-7").is_err());
+    assert!(client.check().unwrap().is_usable(), "a mistyped key costs nothing");
+    assert!(trials_guide::buy(&client, &paid).unwrap());
+    assert_eq!(client.check().unwrap().license().unwrap().expires, None);
+    client.online().hand_in().unwrap();
+    assert_eq!([&trial, &paid].map(|key| authority.usage(key).unwrap().taken), [0, 1]);
+    authority.vendor().give_trials(None).unwrap();
+    let other = authority.client(&Machine::new("laptop")).build().unwrap();
+    assert_eq!(trials_guide::try_out(&other).unwrap_err().kind(), ErrorKind::UnknownLicense);
 }
 
 #[test]

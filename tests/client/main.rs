@@ -35,6 +35,7 @@ mod seats_over_time;
 mod starts;
 mod test_authority;
 mod tombstones;
+mod trials;
 mod unreleased;
 #[cfg(target_os = "linux")]
 mod wiped;

@@ -416,6 +416,11 @@ fn authority() -> Vec<Row> {
     vendor.terms().activations = Some(1);
     rows.push(row(refused(&mut vendor, &request), &[&vendor.terms().id.to_string(), "1 of 1 are used up"]));
     vendor.terms().activations = None;
+    vendor.terms().trial_days = Some(1);
+    vendor.clock.advance_days(1);
+    let late = first.client().check_in_offline().unwrap().to_bytes();
+    rows.push(row(vendor.check_in(&late).unwrap_err(), &["the trial of this machine ended at 20"]));
+    vendor.terms().trial_days = None;
     vendor.terms().suspended = true;
     let id = vendor.terms().id.to_string();
     rows.push(row(refused(&mut vendor, &request), &[&id, "suspended"]));

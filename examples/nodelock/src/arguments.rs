@@ -83,8 +83,9 @@ pub enum Command {
     },
     /// Take a seat online: ask for it and install the answer.
     Activate {
-        /// The license key, as you received it; typing errors are mended or refused.
-        license_key: String,
+        /// The license key, as you received it; typing errors are mended or refused. Without one, asks for a trial,
+        /// which the vendor may give.
+        license_key: Option<String>,
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Activate { license_key, metadata, replace, instead_of } => {
             let client = replacing(online_builder(common)?, replace).build()?;
-            let options = options(Some(license_key), metadata);
+            let options = options(license_key.as_deref(), metadata);
             Ok(status::report(&client.online().activate(match instead_of {
                 Some(seat) => options.instead_of(*seat),
                 None => options,

@@ -24,7 +24,8 @@
 //! Standard output holds the answer alone: a request or a code can be piped on. What to do next is said on standard
 //! error. With `--json`, standard output holds one object, or standard error one with `error` (a kind in kebab case,
 //! such as `no-free-seat`), `message` and `hint` (text or null); with `no-free-seat` also `next_lapse` (time or null)
-//! and `seats` (a list of `seat`, `label`, `last_contact`, `lapses` and `replaceable`). Times are RFC 3339 in UTC.
+//! and `seats` (a list of `seat`, `label`, `last_contact`, `lapses` and `replaceable`), and with `trial-used`
+//! `trial_ended` (time; left out if the authority did not say). Times are RFC 3339 in UTC.
 //!
 //! | command | fields |
 //! |---|---|

@@ -3,7 +3,7 @@
 use std::{fmt, fs, io, io::IsTerminal as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::{ErrorKind, ListedSeat, SeatList};
+use nodelock::{ErrorKind, ListedSeat, SeatList, Timestamp};
 use serde_json::{Value, json};
 
 use crate::advice;
@@ -80,17 +80,33 @@ pub struct CommandError {
     /// What to do about it.
     pub hint: Option<&'static str>,
     /// The seats that there are, when none is free.
-    pub seats: Option<SeatList>,
+    pub seats: Option<Box<SeatList>>,
+    /// When the trial of this machine ended, if that is what is wrong.
+    pub trial_ended: Option<Timestamp>,
     pub exit: u8,
 }
 
 impl CommandError {
     pub fn new(kind: &str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { kind: kind.to_owned(), message: message.into(), hint: Some(hint), seats: None, exit: FAILED }
+        Self {
+            kind: kind.to_owned(),
+            message: message.into(),
+            hint: Some(hint),
+            seats: None,
+            trial_ended: None,
+            exit: FAILED,
+        }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { kind: "usage".to_owned(), message: message.into(), hint: None, seats: None, exit: USAGE }
+        Self {
+            kind: "usage".to_owned(),
+            message: message.into(),
+            hint: None,
+            seats: None,
+            trial_ended: None,
+            exit: USAGE,
+        }
     }
 
     pub fn output(place: &str, error: &io::Error) -> Self {
@@ -119,6 +135,9 @@ impl CommandError {
             json["next_lapse"] = json!(list.next_lapse.map(|time| time.to_string()));
             json["seats"] = list.seats.iter().map(seat).collect();
         }
+        if let Some(end) = self.trial_ended {
+            json["trial_ended"] = end.to_string().into();
+        }
         json
     }
 }
@@ -128,7 +147,8 @@ impl From<nodelock::Error> for CommandError {
         let message = format!("{error:#}");
         let exit = if error.kind() == ErrorKind::InvalidInput { USAGE } else { FAILED };
         let (kind, hint) = (error.kind().code().to_owned(), advice::on(&error));
-        Self { kind, message, hint, seats: error.seats().cloned(), exit }
+        let (seats, trial_ended) = (error.seats().cloned().map(Box::new), error.trial_ended());
+        Self { kind, message, hint, seats, trial_ended, exit }
     }
 }
 

@@ -36,9 +36,11 @@ use crate::{
 /// the device, that was lost with its store, or that another installation of its machine has.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
-/// kinds: [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
-/// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
-/// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
+/// kinds: [`ErrorKind::TrialUsed`] on terms that are a trial, for a machine whose trial is over or that shows no
+/// hardware by which it could be known again; [`ErrorKind::Outdated`] for a request of more than
+/// [`REQUEST_LASTS`](super::REQUEST_LASTS) ago, [`ErrorKind::CrowdedHandle`] when
+/// [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that handle,
+/// [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
 /// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same
 /// name; [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is
@@ -77,14 +79,14 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         return Ok(Ruling::Refused(is_over(ErrorKind::RequestCancelled, request.handle)));
     }
     // What is refused from here on changes nothing but what came along, and counts that it matches no seat.
-    let mut trial = work.clone();
-    match answer(&mut trial, file, key, assigned, given_up) {
+    let mut tried = work.clone();
+    match answer(&mut tried, file, key, assigned, given_up) {
         Ok(ruling) => {
-            *work = trial;
+            *work = tried;
             Ok(ruling)
         }
         Err(Stop::Refused(refusal)) => {
-            work.keep_unmatched(trial);
+            work.keep_unmatched(tried);
             Ok(Ruling::Refused(refusal))
         }
         Err(stop) => Err(stop),
@@ -167,6 +169,7 @@ fn answer(
         return Err(Error::products("the request", &terms.product, &request.product).into());
     }
     terms.check_usable(work.moment.now)?;
+    let trial = trial_of(work, request, terms)?;
     let mut door = if recovered.is_some() { Door::Recovery } else { Door::Request };
     if let Some(held) = held_seat(work, file, terms)? {
         door = Door::HeldSeat;
@@ -174,7 +177,7 @@ fn answer(
         work.update(returned.clone());
         work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
     }
-    let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
+    let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now).on_trial(trial);
     work.insert(seat.clone(), Some(request))?;
     let is_new = door == Door::Request
         || (door == Door::Recovery && mutated!(RecoveryIsAnActivation))
@@ -205,9 +208,41 @@ fn answer(
         seat = seat.with_activation();
         work.update(seat.clone());
     }
-    work.note(EventKind::Granted, None, &seat, "");
+    let end = seat.trial_ends(terms).map(|end| format!("the trial of its machine ends at {end}"));
+    work.note(EventKind::Granted, None, &seat, end.unwrap_or_default());
     work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
+}
+
+/// From when on the days of the machine's trial count; none if the terms are no trial.
+///
+/// A machine has one trial of a product, whatever is installed, copied or given back on it: the days go on that began
+/// with its first activation, by the ledger's time (docs/PROTOCOL.md, Trials).
+fn trial_of(
+    work: &Work<'_>,
+    request: &ActivationRequest,
+    terms: &LicenseTerms,
+) -> Result<Option<Timestamp>, Stop> {
+    let Some(days) = terms.trial_days else { return Ok(None) };
+    let trials = work.trials_of(&request.device_key, &request.fingerprint, terms)?;
+    let mut began = trials.iter().filter_map(|seat| seat.trial).max();
+    // What a copied store brings along is another machine's: it counts only where there was none.
+    if began.is_none() || mutated!(TrialComesWithTheStore) {
+        began = began.max(work.trial_held_by(&request.device_key)?);
+    }
+    let Some(began) = began.filter(|_| !mutated!(TrialBeginsAnew)) else {
+        if !request.fingerprint.bindable() {
+            let text = "this machine shows no hardware by which it could be known again, so it has no trial";
+            return Err(refuse(ErrorKind::TrialUsed, text));
+        }
+        let is_by_device = mutated!(TrialByTheDevicesClock);
+        return Ok(Some(if is_by_device { request.created } else { work.moment.now }));
+    };
+    let end = began.plus_days(days);
+    if work.moment.now >= end && !mutated!(TrialOutlived) {
+        return Err(Error::trial_used(end).into());
+    }
+    Ok(Some(began))
 }
 
 /// That a license allows no more activations, until the vendor resets them or the next period begins.
@@ -365,7 +400,7 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
         return Err(is_over(kind, known.handle).into());
     }
     let terms = work.license_of(known)?.terms;
-    terms.check_usable(work.moment.now)?;
+    known.check_usable(&terms, work.moment.now)?;
     work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest, Some(known.request_digest))?;
     Ok(Ruling::Repeated(known.clone()))
 }

@@ -23,8 +23,9 @@ fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
 
 /// A new license for an active seat, as a file for a device that does not check in: [`Ruling::Renewed`].
 ///
-/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`],
-/// and [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is free.
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`],
+/// [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`], and [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is
+/// free.
 pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(renew_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -78,7 +79,8 @@ fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Rul
 ///
 /// A revocation that was carried to the device by hand is not known here: what was handed over is not to be taken back.
 ///
-/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`] and [`ErrorKind::NoFreeSeat`], and with
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`] and
+/// [`ErrorKind::NoFreeSeat`], and with
 /// [`ErrorKind::GivenUp`] when the vendor did not release the seat, when its device was told so or gave the seat back
 /// since, when its use is over, and when another installation has the seat of its machine.
 pub fn unrelease(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
@@ -89,7 +91,7 @@ pub fn unrelease(name: SeatName, records: &Records, moment: &Moment) -> Result<S
 fn unrelease_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let seat = known(work, name)?;
     let terms = work.license_of(&seat)?.terms;
-    terms.check_usable(work.moment.now)?;
+    seat.check_usable(&terms, work.moment.now)?;
     if seat.state == SeatState::Active {
         work.send_license(&terms, &seat, Door::Unrelease, None)?;
         return Ok(Ruling::Repeated(seat));
@@ -122,6 +124,47 @@ fn return_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     work.update(returned.clone());
     work.note(EventKind::HeldReturned, Some(&seat), &returned, "");
     Ok(Ruling::Returned(returned))
+}
+
+/// Lets the trial of a seat's machine last until a later time: [`Ruling::Extended`]. It counts for every trial that the
+/// machine has or had of the product, so that one which is given back and asked for again, or another user's, has it
+/// too. Devices hear of it when they check in. The same again changes nothing.
+///
+/// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::InvalidInput`] for a seat that is no trial and for an
+/// end before the one that there is.
+pub fn extend_trial(
+    name: SeatName,
+    until: Timestamp,
+    records: &Records,
+    moment: &Moment,
+) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(extend_trial_of(&mut work, name, until).map(|ruling| work.decide(ruling)))
+}
+
+fn extend_trial_of(work: &mut Work<'_>, name: SeatName, until: Timestamp) -> Result<Ruling, Stop> {
+    let mut seat = known(work, name)?;
+    let terms = work.license_of(&seat)?.terms;
+    let Some(end) = seat.trial_ends(&terms).filter(|_| seat.state != SeatState::Cancelled) else {
+        return Err(refuse(ErrorKind::InvalidInput, format!("seat {} is no trial", seat.handle)));
+    };
+    if until < end {
+        let text = format!("the trial of seat {} ends at {end}, and {until} is earlier", seat.handle);
+        return Err(refuse(ErrorKind::InvalidInput, text));
+    }
+    let mut trials = work.trials_of(&seat.device_key, &seat.fingerprint, &terms)?;
+    trials.retain(|other| other.name() != name && !mutated!(ExtensionForgotten));
+    trials.push(seat.clone());
+    for trial in trials {
+        let Some(extended) = trial.trial_extended(until, &terms) else { continue };
+        work.update(extended.clone());
+        let detail = format!("the trial of its machine ends at {until}");
+        work.note(EventKind::TrialExtended, Some(&trial), &extended, detail);
+        if extended.name() == name {
+            seat = extended;
+        }
+    }
+    Ok(Ruling::Extended(seat))
 }
 
 /// What a vendor does about an allowance of a license.

@@ -36,9 +36,9 @@ const GIVEN_UP: &str = "this seat was given up";
 ///
 /// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
 /// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with
-/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was
-/// answered and has been followed by another one, or that its device wrote before it asked for another seat in this
-/// one's place.
+/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`], and [`ErrorKind::Outdated`] for
+/// a check-in that was answered and has been followed by another one, or that its device wrote before it asked for
+/// another seat in this one's place.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -113,7 +113,7 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
         if revision != seat.revision {
             return Err(outdated(&seat));
         }
-        license.terms.check_usable(now)?;
+        seat.check_usable(&license.terms, now)?;
         work.send_license(&license.terms, &seat, Door::CheckIn, Some(digest))?;
         return Ok(Ruling::Repeated(seat));
     }

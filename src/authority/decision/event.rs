@@ -57,6 +57,8 @@ pub enum EventKind {
     Released,
     /// The vendor took the release of a seat back.
     Unreleased,
+    /// The vendor let the trial of a seat's machine last longer.
+    TrialExtended,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
     /// Another copy of a store seems to be in use, or one from before a deactivation is.
@@ -79,7 +81,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -95,6 +97,7 @@ impl EventKind {
         Self::Lost,
         Self::Released,
         Self::Unreleased,
+        Self::TrialExtended,
         Self::Allowed,
         Self::CopySuspected,
         Self::CodeTried,
@@ -123,6 +126,7 @@ impl EventKind {
             Self::Lost => "lost",
             Self::Released => "released",
             Self::Unreleased => "unreleased",
+            Self::TrialExtended => "trial-extended",
             Self::Allowed => "allowed",
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",

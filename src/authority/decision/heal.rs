@@ -100,7 +100,7 @@ pub(super) fn heal(
     let terms = terms(work, license)?;
     let seat = match known {
         Some(seat) => {
-            let lifted = seat.lifted(license);
+            let lifted = seat.lifted(license).with_trial_of(license, &terms);
             work.update(lifted.clone());
             lifted
         }
@@ -159,7 +159,7 @@ fn terms(work: &mut Work<'_>, license: &LicenseBody) -> Result<LicenseTerms, Sto
 /// machine makes room for it as it would have then.
 fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms) -> Result<Seat, Stop> {
     let now = work.moment.now;
-    let mut seat = Seat::entered_again(license, now);
+    let mut seat = Seat::entered_again(license, now).with_trial_of(license, terms);
     // What it was granted for is lost. It used up an activation then, unless a seat is there whose place it took.
     let mut is_activation = true;
     for other in work.taken_seats_of(&license.device_key)? {

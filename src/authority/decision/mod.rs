@@ -17,6 +17,7 @@
 //! | release a seat, by the vendor | [`release`] | the name of a seat |
 //! | take a release back, by the vendor | [`unrelease`] | the name of a seat |
 //! | return a held seat, by the vendor | [`return_held`] | the name of a seat |
+//! | let a trial last longer, by the vendor | [`extend_trial`] | the name of a seat |
 //! | reset an allowance or grant extra ones, by the vendor | [`allow`] | the license, and which allowance |
 //! | note that the ledger is in service | [`note()`] | a [`Note`] |
 //!
@@ -62,7 +63,7 @@ pub(crate) use self::outcome::Unsigned;
 pub(crate) use self::settle::settle_with;
 pub use self::{
     activate::activate,
-    by_vendor::{Allow, allow, release, renew, return_held, unrelease},
+    by_vendor::{Allow, allow, extend_trial, release, renew, return_held, unrelease},
     check_in::{check_in, preflight},
     code::redeem_code,
     customer_release::customer_release,

@@ -71,6 +71,8 @@ pub enum Ruling {
     Revoked(Seat),
     /// The vendor returned a held seat to the pool; there is nobody to tell.
     Returned(Seat),
+    /// The vendor lets the trial of the seat's machine last longer.
+    Extended(Seat),
     /// Attempts at a code are counted; the verifications of this decision find out whether the code is right.
     Attempted,
     /// The device may give its seat up, with so many deactivations left; none is without limit, or without a count.

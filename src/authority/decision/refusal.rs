@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{Error, ErrorKind, SeatList};
+use crate::{Error, ErrorKind, SeatList, Timestamp};
 
 /// A rule says no, and nothing is stored.
 #[derive(Clone, Debug)]
@@ -10,11 +10,12 @@ pub struct Refusal {
     kind: ErrorKind,
     message: Cow<'static, str>,
     seats: Option<Box<SeatList>>,
+    trial_ended: Option<Timestamp>,
 }
 
 impl Refusal {
     pub(in crate::authority) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), seats: None }
+        Self { kind, message: message.into(), seats: None, trial_ended: None }
     }
 
     /// For want of a seat.
@@ -26,6 +27,12 @@ impl Refusal {
     /// The seats that there are, with [`ErrorKind::NoFreeSeat`].
     pub fn seats(&self) -> Option<&SeatList> {
         self.seats.as_deref()
+    }
+
+    /// When the trial of the machine ended, with [`ErrorKind::TrialUsed`]. None if it has had none, because it shows no
+    /// hardware by which it could be known again.
+    pub fn trial_ended(&self) -> Option<Timestamp> {
+        self.trial_ended
     }
 
     /// Why, in a form that a program can branch on.
@@ -45,12 +52,13 @@ impl std::error::Error for Refusal {}
 /// A rule of a record says no.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self::new(error.kind(), error.to_string())
+        Self { trial_ended: error.trial_ended(), ..Self::new(error.kind(), error.to_string()) }
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.kind, refusal.message).with_seats(refusal.seats)
+        let error = Self::new(refusal.kind, refusal.message).with_seats(refusal.seats);
+        error.with_trial_ended(refusal.trial_ended)
     }
 }

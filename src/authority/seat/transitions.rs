@@ -28,6 +28,11 @@ const NOTED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Where a device says what it is called, in the order of preference.
 const LABELS: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
 
+/// So many days before a time.
+fn before(time: Timestamp, days: u32) -> Timestamp {
+    Timestamp::from_unix_seconds(time.unix_seconds().saturating_sub(u64::from(days) * DAY))
+}
+
 fn label(said: &[(String, String)]) -> Option<String> {
     let value = |name: &&str| {
         let named = said.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
@@ -60,6 +65,7 @@ impl Seat {
             requested: request.created,
             granted: now,
             first_granted: now,
+            trial: None,
             issued: now,
             changed: now,
             contact: now,
@@ -114,6 +120,7 @@ impl Seat {
             requested: license.issued,
             granted: license.issued,
             first_granted: license.issued,
+            trial: None,
             issued: license.issued,
             changed: now,
             contact: now,
@@ -136,6 +143,27 @@ impl Seat {
             by_customer: false,
             heard_after_end: None,
         }
+    }
+
+    /// On terms that are a trial: the days of its machine's trial count from then on.
+    pub(in crate::authority) fn on_trial(self, trial: Option<Timestamp>) -> Self {
+        Self { trial: trial.or(self.trial), ..self }
+    }
+
+    /// The trial of its machine as a license of the seat says it, which the ledger had lost.
+    pub(in crate::authority) fn with_trial_of(self, license: &LicenseBody, terms: &LicenseTerms) -> Self {
+        let began = license.expires.zip(terms.trial_days).map(|(end, days)| before(end, days));
+        Self { trial: began.max(self.trial), ..self }
+    }
+
+    /// The vendor lets the trial of its machine last until then. None if it does so already.
+    pub(in crate::authority) fn trial_extended(
+        &self,
+        until: Timestamp,
+        terms: &LicenseTerms,
+    ) -> Option<Self> {
+        let trial = Some(before(until, terms.trial_days?));
+        (self.trial_ends(terms) < Some(until)).then(|| Self { trial, ..self.clone() })
     }
 
     /// A seat of whose licenses the ledger had lost the latest: as that has it.
@@ -372,11 +400,12 @@ impl Seat {
     /// A new license for an active seat: one revision later. The sync token stays, since the device may never see this
     /// license: it shows the token at its next check-in either way.
     ///
-    /// Fails with [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
+    /// Fails with [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`], [`ErrorKind::GivenUp`] or
+    /// [`ErrorKind::Revoked`].
     pub(in crate::authority) fn renewed(&self, terms: &LicenseTerms, now: Timestamp) -> Result<Self> {
         let refuse = |kind| Err(Error::about(kind, format!("seat {}", self.handle)));
         match self.state {
-            SeatState::Active => terms.check_usable(now)?,
+            SeatState::Active => self.check_usable(terms, now)?,
             SeatState::Revoked if mutated!(RenewsRevokedSeats) => {}
             SeatState::Revoked => return refuse(ErrorKind::Revoked),
             SeatState::Returned if mutated!(ChecksInAfterTheEnd) => {}
@@ -388,6 +417,7 @@ impl Seat {
             state: SeatState::Active,
             issued: now,
             revision: self.revision.saturating_add(1),
+            trial: self.trial.or(terms.trial_days.map(|_| self.first_granted)),
             ..self.clone()
         })
     }

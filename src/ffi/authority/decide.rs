@@ -287,6 +287,30 @@ pub unsafe extern "C" fn nodelock_decide_customer_release(
     }
 }
 
+/// Lets the trial of a seat's machine last until `until`, in seconds since 1970. It counts for every trial that the
+/// machine has or had. `seat` is as for nodelock_decide_renewal(). The same again changes nothing.
+///
+/// NODELOCK_DECISION_EXTENDED. NODELOCK_UNKNOWN_SEAT. NODELOCK_INVALID_INPUT: the seat is no trial, or its trial ends
+/// later.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_trial(
+    seat: *const c_char,
+    until: u64,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let until = Timestamp::from_unix_seconds(until);
+            Ok(decision::extend_trial(seat_name(seat)?, until, records, moment))
+        })
+    }
+}
+
 /// Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
 ///
 /// NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.

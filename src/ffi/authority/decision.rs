@@ -51,6 +51,8 @@ pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 pub const NODELOCK_DECISION_NOTED: u32 = 13;
 /// The vendor reset an allowance of a license, or granted extra ones. Nothing is sent.
 pub const NODELOCK_DECISION_ALLOWED: u32 = 14;
+/// The vendor let the trial of a seat's machine last longer. Nothing is sent: its device hears of it when it checks in.
+pub const NODELOCK_DECISION_EXTENDED: u32 = 15;
 
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
 /// kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
@@ -109,6 +111,7 @@ struct OneChange {
     is_lapsed: bool,
     is_counted: bool,
     is_activation: bool,
+    is_trial: bool,
     ends: u64,
     machine: Option<CString>,
     tags: Vec<CString>,
@@ -160,6 +163,13 @@ impl nodelock_decision {
         self.decided().ok().map(|decision| &decision.ruling)
     }
 
+    fn trial_ended(&self) -> u64 {
+        match self.ruling() {
+            Some(Ruling::Refused(refusal)) => refusal.trial_ended().map_or(0, Timestamp::unix_seconds),
+            _ => 0,
+        }
+    }
+
     fn outcome(&self) -> u32 {
         match self.ruling() {
             None => NODELOCK_DECISION_NEEDS,
@@ -176,6 +186,7 @@ impl nodelock_decision {
             Some(Ruling::Preflight { .. }) => NODELOCK_DECISION_PREFLIGHT,
             Some(Ruling::Noted(_)) => NODELOCK_DECISION_NOTED,
             Some(Ruling::Allowed(_)) => NODELOCK_DECISION_ALLOWED,
+            Some(Ruling::Extended(_)) => NODELOCK_DECISION_EXTENDED,
         }
     }
 
@@ -245,6 +256,7 @@ impl OneChange {
             ends: seat.ends().unwrap_or(Timestamp::MAX).unix_seconds(),
             is_counted: seat.is_counted(),
             is_activation: seat.is_activation(),
+            is_trial: seat.is_trial(),
             ..Self::named(kind, seat.name().to_string(), json(seat)?)
         })
     }
@@ -259,6 +271,7 @@ impl OneChange {
             is_lapsed: false,
             is_counted: false,
             is_activation: false,
+            is_trial: false,
             ends: 0,
             machine: None,
             tags: Vec::new(),
@@ -320,6 +333,15 @@ pub unsafe extern "C" fn nodelock_decision_refusal_text(decision: *const nodeloc
 pub unsafe extern "C" fn nodelock_decision_seats(decision: *const nodelock_decision) -> *const c_char {
     // SAFETY: NULL or a decision that lives.
     unsafe { look(decision, ptr::null(), |decision| lent(decision.seats.as_deref())) }
+}
+
+/// When the trial of the machine ended whose request is refused for that (NODELOCK_TRIAL_USED), in seconds since 1970.
+/// As `trial_ended` in the answer, a device reads it (nodelock_error_trial_ended()). 0 for every other outcome, for a
+/// machine that has had no trial, and for NULL. A check-in that is refused so has it in its error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_trial_ended(decision: *const nodelock_decision) -> u64 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, nodelock_decision::trial_ended) }
 }
 
 /// What to answer a preflight: whether the seat would return to the pool. False for every other outcome.
@@ -559,6 +581,17 @@ pub unsafe extern "C" fn nodelock_decision_change_is_activation(
 ) -> bool {
     // SAFETY: NULL or a decision that lives.
     unsafe { change(decision, index, false, |change| change.is_activation) }
+}
+
+/// Whether a seat is a trial, by its place among the changes: NODELOCK_QUERY_TRIALS_WITH_TAG finds it by its tags for
+/// ever. False for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_trial(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_trial) }
 }
 
 /// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.

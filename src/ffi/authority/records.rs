@@ -57,6 +57,10 @@ pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
 pub const NODELOCK_QUERY_HISTORY: u32 = 12;
 /// A page that was noted. The value is the page, 16 hex digits. Found: that record, or nothing.
 pub const NODELOCK_QUERY_PAGE: u32 = 13;
+/// The trials (nodelock_decision_change_is_trial()) of the product of a license, of whatever license, that have or had
+/// a hardware tag, taken or not. The value is as for NODELOCK_QUERY_SEATS_WITH_TAG. Found: these seats, at most 32,
+/// those first that were granted last.
+pub const NODELOCK_QUERY_TRIALS_WITH_TAG: u32 = 14;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records {
@@ -188,7 +192,7 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             };
             (query, seats(found)?)
         }
-        NODELOCK_QUERY_SEATS_WITH_TAG => {
+        NODELOCK_QUERY_SEATS_WITH_TAG | NODELOCK_QUERY_TRIALS_WITH_TAG => {
             let tag = || wrong("value: a license and a tag are expected");
             let (license, named) = value.split_once('/').ok_or_else(tag)?;
             let (component, bytes) = named.split_once('/').ok_or_else(tag)?;
@@ -196,7 +200,12 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             let [_, first, second, third] = bytes.to_be_bytes();
             let component = component.parse().map_err(|_| tag())?;
             let tag = Tag::from_parts(component, [first, second, third]);
-            (Query::SeatsWithTag(license.parse()?, tag), seats(found)?)
+            let license = license.parse()?;
+            let query = match kind {
+                NODELOCK_QUERY_TRIALS_WITH_TAG => Query::TrialsWithTag(license, tag),
+                _ => Query::SeatsWithTag(license, tag),
+            };
+            (query, seats(found)?)
         }
         NODELOCK_QUERY_SEAT_OF_MACHINE => (Query::SeatOfMachine(digest(value)?), seats(found)?),
         NODELOCK_QUERY_HISTORY if value == HISTORY => {
@@ -230,6 +239,9 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         }
         Query::SeatsWithTag(license, tag) => {
             (NODELOCK_QUERY_SEATS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
+        }
+        Query::TrialsWithTag(license, tag) => {
+            (NODELOCK_QUERY_TRIALS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
         }
         Query::SeatOfMachine(machine) => (NODELOCK_QUERY_SEAT_OF_MACHINE, hex(machine)),
         Query::History => (NODELOCK_QUERY_HISTORY, HISTORY.into()),
@@ -362,6 +374,10 @@ mod tests {
             Query::SeatOfMachine([0xcd; 32]),
             Query::History,
             Query::Page(Page::generate(&SystemRandom).unwrap()),
+            Query::TrialsWithTag(
+                LicenseId::generate(&SystemRandom).unwrap(),
+                Tag::from_parts(4, [7, 0xbc, 1]),
+            ),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -372,7 +388,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(14, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(15, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

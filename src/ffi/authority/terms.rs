@@ -47,7 +47,7 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///   "licensee": "", "edition": "",
 ///   "features": [{"name": "export", "limit": null, "expires": null}],
 ///   "metadata": [["name", "value"]],
-///   "starts": 0, "expires": null, "updates_until": null,
+///   "starts": 0, "expires": null, "trial_days": null, "updates_until": null,
 ///   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
 ///   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
 ///   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
@@ -55,12 +55,12 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 /// }
 /// ```
 ///
-/// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
-/// device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
-/// hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and
-/// `activations` are how many there may be, for the whole life of the license or, with `period_days`, in each period of
-/// so many days from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an
-/// error.
+/// (By default there are no features and no metadata.) `null` is without limit or end. With `trial_days` a machine may
+/// use it for so many days, from its first trial of the product on. `lease_days` is how many days a device may go
+/// without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware,
+/// `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and `activations`
+/// are how many there may be, for the whole life of the license or, with `period_days`, in each period of so many days
+/// from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an error.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
 #[unsafe(no_mangle)]

@@ -68,12 +68,28 @@ fn lease_ended() -> Result<()> {
 fn expired() -> Result<()> {
     let authority = TestAuthority::new("Example Editor");
     let end = authority.clock().now_plus(30);
-    let trial = authority.vendor().sell_with(1, |terms| terms.expires = Some(end))?;
+    let license_key = authority.vendor().sell_with(1, |terms| terms.expires = Some(end))?;
     let client = authority.client(&Machine::new("desk")).build()?;
-    client.activate(&trial)?;
+    client.activate(&license_key)?;
     authority.clock().advance_days(30);
     assert!(!may_run(&client)?);
     assert!(matches!(client.check()?.verdict(), Verdict::Expired { at, .. } if *at == end));
+    Ok(())
+}
+
+#[test]
+fn trial() -> Result<()> {
+    let authority = TestAuthority::new("Example Editor");
+    let end = authority.clock().now_plus(14);
+    let trial = authority.vendor().sell_with(2, |terms| terms.trial_days = Some(14))?;
+    let desk = Machine::new("desk");
+    let client = authority.client(&desk).build()?;
+    client.activate(&trial)?;
+    authority.clock().advance_days(14);
+    assert!(!may_run(&client)?);
+    // Whatever is installed on the computer has no other one.
+    let refused = authority.client(&desk).build()?.activate(&trial).unwrap_err();
+    assert_eq!((refused.kind(), refused.trial_ended()), (ErrorKind::TrialUsed, Some(end)));
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
-const LETTERS: [u8; 13] = *b"LLSSECANSSSHP";
+const LETTERS: [u8; 14] = *b"LLSSECANSSSHPS";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -94,14 +94,14 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
     // SAFETY: pointers to what lives until the end of this function, with their sizes; places for the results; what is
     // made here is freed here.
     let status = unsafe {
-        match act % 12 {
+        match act % 13 {
             0 | 1 => {
                 let request = message("request");
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
                 let license = text(&world.ledgers[0].terms[0].id.to_string());
-                let license = if act % 12 == 0 { ptr::null() } else { license.as_ptr() };
+                let license = if act % 13 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }
             2 => {
@@ -125,11 +125,13 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
                 nodelock_decide_forced_release(seat.as_ptr(), notice, records, NOW, &mut decision, none)
             }
             11 => nodelock_decide_unrelease(seat.as_ptr(), records, NOW, &mut decision, none),
+            12 => nodelock_decide_trial(seat.as_ptr(), NOW, records, NOW, &mut decision, none),
             8 => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
             9 => {
                 let license = world.ledgers[0].terms[0].id;
                 let extra = if act < 128 { "null" } else { "1" };
-                let allow = format!(r#"{{"license":"{license}","allowance":"deactivations","extra":{extra}}}"#);
+                let allow =
+                    format!(r#"{{"license":"{license}","allowance":"deactivations","extra":{extra}}}"#);
                 nodelock_decide_allowance(text(&allow).as_ptr(), records, NOW, &mut decision, none)
             }
             _ => {

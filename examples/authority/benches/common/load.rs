@@ -42,11 +42,30 @@ pub fn run_from(
     expected: &str,
 ) -> Measured {
     let next = AtomicUsize::new(0);
+    let bodies = &bodies;
+    let of_next = || std::iter::from_fn(|| bodies.get(next.fetch_add(1, Ordering::Relaxed)));
+    let customers = peers.iter().map(|peer| (*peer, of_next()));
+    measure(customers, server, path, expected)
+}
+
+/// The same, with a connection for each of these lists, which posts its own bodies.
+pub fn run_each(server: SocketAddr, path: &str, bodies: &[Vec<String>], expected: &str) -> Measured {
+    let customers =
+        (1..).zip(bodies).map(|(n, bodies)| (Ipv4Addr::from_bits(0x7f00_0100 + n), bodies.iter()));
+    measure(customers, server, path, expected)
+}
+
+fn measure<'a>(
+    customers: impl Iterator<Item = (Ipv4Addr, impl Iterator<Item = &'a String> + Send)>,
+    server: SocketAddr,
+    path: &str,
+    expected: &str,
+) -> Measured {
     let start = Instant::now();
-    let customer = |peer| {
+    let customer = |peer, bodies: &mut dyn Iterator<Item = &'a String>| {
         let mut connection = Connection::open(peer, server).unwrap();
         let mut times = Vec::new();
-        while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+        for body in bodies {
             let start = Instant::now();
             let (status, answer) = connection.post(path, body).unwrap();
             times.push(start.elapsed());
@@ -55,7 +74,8 @@ pub fn run_from(
         times
     };
     let mut times: Vec<Duration> = thread::scope(|scope| {
-        let customers: Vec<_> = peers.iter().map(|peer| scope.spawn(|| customer(*peer))).collect();
+        let customers: Vec<_> =
+            customers.map(|(peer, mut bodies)| scope.spawn(move || customer(peer, &mut bodies))).collect();
         customers.into_iter().flat_map(|customer| customer.join().unwrap()).collect()
     });
     let time = start.elapsed();

@@ -25,7 +25,7 @@ SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM licen
 SELECT revision FROM check_in WHERE handle = :handle AND device_key = :device_key AND digest = int8send(:drawn);
 ROLLBACK;
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array(:license_id, ',')) ORDER BY id FOR NO KEY UPDATE;
+SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = :license_id FOR NO KEY UPDATE;
 SELECT handle, license_id, record FROM seat WHERE handle = :handle ORDER BY granted, device_key;
 SELECT record FROM history;
 SELECT revision FROM check_in WHERE handle = :handle AND device_key = :device_key AND digest = int8send(:drawn);

@@ -21,7 +21,7 @@ pub(crate) use self::{
     event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
-    product::{EditedTerms, PolicyCommand, ProductCommand},
+    product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     webhook::{Allowed, WebhookCommand},
 };
 use crate::{
@@ -202,6 +202,13 @@ pub(crate) enum Command {
         seat: SeatArguments,
         #[command(flatten)]
         out: Out,
+    },
+    /// Let the trial of a seat's machine last longer, for whoever uses it there; it hears of that when it checks in
+    ExtendTrial {
+        #[command(flatten)]
+        seat: SeatArguments,
+        #[command(flatten)]
+        by: ExtendBy,
     },
     /// Return a held seat to the pool
     Return {

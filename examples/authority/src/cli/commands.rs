@@ -184,6 +184,7 @@ async fn execute(command: &Command, desk: &Desk<'_>, as_json: bool) -> Result<Re
         Command::Renew { seat, .. } => seats::renew(desk, seat).await,
         Command::Release { seat, reason, yes, .. } => seats::release(desk, seat, reason, *yes).await,
         Command::Unrelease { seat, .. } => seats::unrelease(desk, seat).await,
+        Command::ExtendTrial { seat, by } => seats::extend_trial(desk, seat, by).await,
         Command::Return { seat } => seats::return_held(desk, seat).await,
         Command::Vouch => {
             let ledger = desk.ledger()?;

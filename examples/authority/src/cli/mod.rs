@@ -103,7 +103,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 73] = [
+    const COMMANDS: [(&str, Option<Act>); 74] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -128,6 +128,7 @@ mod tests {
         ("deployment-key revoke", Some(Act::Tokens)),
         ("event kinds", None),
         ("event list", Some(Act::ShowAudit)),
+        ("extend-trial", Some(Act::Extend)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license deactivate", Some(Act::Release)),

@@ -236,12 +236,16 @@ pub(super) fn product_words(product: &ProductBody) -> String {
 
 pub(super) fn license_words(license: &LicenseBody) -> String {
     let LicenseBody { id, key_hint, licensee, edition, expires, suspended, voided, seats, .. } = license;
+    let trial_days = &license.trial_days;
     let mut line = format!("{id}  ..{key_hint:<5}  {:>3} of {} taken  {licensee}", seats.taken, seats.total);
     if !edition.is_empty() {
         line += &format!(", {edition}");
     }
     if let Some(expires) = expires {
         line += &format!(", expires {expires}");
+    }
+    if let Some(days) = trial_days {
+        line += &format!(", a trial of {days} days");
     }
     match voided {
         Some(_) => line + ", VOID",

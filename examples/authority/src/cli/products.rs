@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    arguments::{EditedTerms, PolicyCommand, ProductCommand},
+    arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
     desk::Desk,
     output::{self, Listing, Report, json},
 };
@@ -48,13 +48,14 @@ pub(super) async fn run(command: &ProductCommand, desk: &Desk<'_>, as_json: bool
         ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
             Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, edited, .. } => {
-            let said = match (edited.is_empty(), keeps_keys) {
-                (true, Some(_)) => None,
-                _ => Some(said(edited)?),
+        ProductCommand::Edit { id, if_version, keeps_keys, trial_license, edited, .. } => {
+            let trial_license = trial_license.map(|TrialLicense(license)| license);
+            let said = match edited.is_empty() && (keeps_keys.is_some() || trial_license.is_some()) {
+                true => None,
+                false => Some(said(edited)?),
             };
             let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
-            let edit = ProductEdit { terms, keeps_keys: *keeps_keys };
+            let edit = ProductEdit { terms, keeps_keys: *keeps_keys, trial_license };
             let product = desk.edit_product(id.as_ref(), &edit, *if_version).await?;
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",

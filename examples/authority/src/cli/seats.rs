@@ -3,11 +3,16 @@
 use nodelock::{LicenseId, authority::SeatState};
 use serde_json::{Value, json};
 
-use super::{arguments::SeatArguments, confirm::confirm, desk::Desk, output::Report};
+use super::{
+    arguments::{ExtendBy, SeatArguments},
+    confirm::confirm,
+    desk::Desk,
+    output::{Report, json},
+};
 use crate::{
     domain::SeatChoice,
     failure::Result,
-    http::records::{DeactivatedSeat, Issued, OneSeat},
+    http::records::{DeactivatedSeat, ExtendedTrial, Issued, OneSeat},
     remote::unreadable,
 };
 
@@ -102,6 +107,15 @@ pub(super) async fn unrelease(desk: &Desk<'_>, named: &SeatArguments) -> Result<
     let report = renewed(desk, &issued).await?;
     let words = format!("Taken back: seat {} is its machine's again. {}", issued.handle, report.words);
     Ok(Report { words, ..report })
+}
+
+pub(super) async fn extend_trial(desk: &Desk<'_>, named: &SeatArguments, by: &ExtendBy) -> Result<Report> {
+    let extended = desk.extend_trial(named.choice(), by).await?;
+    let ExtendedTrial { handle, until } = &extended;
+    let words = format!(
+        "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
+    );
+    Ok(Report::new(words, json(&extended)))
 }
 
 pub(super) async fn return_held(desk: &Desk<'_>, named: &SeatArguments) -> Result<Report> {

@@ -46,7 +46,7 @@ pub(crate) use self::{
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest, read_hex},
     submission::{Deactivation, Submission, What},
-    terms::{FeatureBody, SaidTerms},
+    terms::{FeatureBody, SaidTerms, present},
     webhook::{DeliveryRow, Webhook},
 };
 use crate::failure::Result;

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use nodelock::{PublicKey, Timestamp};
+use nodelock::{LicenseId, PublicKey, Timestamp};
 
 use super::Said;
 
@@ -66,6 +66,8 @@ pub(crate) struct Product {
     pub(crate) revision: u32,
     /// Whether keys of its licenses are kept, so that they can be sent again.
     pub(crate) keeps_keys: bool,
+    /// Of which license a request without a license key gets a trial; none where every request has a key.
+    pub(crate) trial_license: Option<LicenseId>,
     /// Whether it is the one that the authority was set up with.
     pub(crate) is_first: bool,
 }

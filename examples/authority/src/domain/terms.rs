@@ -62,6 +62,11 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     expires_days: Option<Limit>,
+    /// How many days a machine may use it, from its first activation of any trial of the product on
+    #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
+    trial_days: Option<Limit>,
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none")]
     #[serde(default, deserialize_with = "present")]
@@ -125,7 +130,7 @@ pub(crate) struct SaidTerms {
 }
 
 /// Tells a member that is null from one that is not there.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
     T::deserialize(of).map(Some)
 }
 
@@ -155,6 +160,7 @@ impl SaidTerms {
             edition = String::clone,
             features = |features: &Vec<FeatureArgument>| features.iter().map(|of| of.0.clone()).collect(),
             expires = |end: &End| end.0,
+            trial_days = |limit: &Limit| limit.0,
             lease_days = |limit: &Limit| limit.0,
             margin_days = |limit: &Limit| limit.0,
             reinstalls = |limit: &Limit| limit.0,

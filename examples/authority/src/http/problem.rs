@@ -29,6 +29,7 @@ pub(super) struct Problem {
     detail: Option<String>,
     retry_after: Option<Duration>,
     seats: Option<Box<SeatList>>,
+    trial_ended: Option<Timestamp>,
     more: Box<Members>,
     /// What is wrong with a value: of the authority's own, unless somebody's call brought it.
     invalid: Option<String>,
@@ -90,6 +91,10 @@ pub(crate) struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) seats: Option<Vec<ListedSeat>>,
+    /// With `trial-used`: when the trial of the machine ended, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) trial_ended: Option<u64>,
 }
 
 impl From<&nodelock::ListedSeat> for ListedSeat {
@@ -111,8 +116,9 @@ impl Problem {
 
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
-        let (kind, own, detail, retry_after, seats) = (None, None, None, None, None);
-        Self { status, kind, own, detail, retry_after, seats, more: Box::default(), invalid: None }
+        let (kind, own, detail, retry_after, seats, trial_ended) = (None, None, None, None, None, None);
+        let (more, invalid) = (Box::default(), None);
+        Self { status, kind, own, detail, retry_after, seats, trial_ended, more, invalid }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -181,7 +187,8 @@ impl From<Failure> for Problem {
         match &failure {
             Failure::Rule(error) if status(error.kind()).is_client_error() => {
                 let problem = Self::of(error.kind()).detail(&error.to_string());
-                Self { seats: error.seats().cloned().map(Box::new), ..problem }
+                let (seats, trial_ended) = (error.seats().cloned().map(Box::new), error.trial_ended());
+                Self { seats, trial_ended, ..problem }
             }
             Failure::Rule(error) if error.kind() == ErrorKind::InvalidInput => {
                 Self { invalid: Some(error.to_string()), ..Self::of(ErrorKind::ServerFailed) }
@@ -322,8 +329,9 @@ impl From<Problem> for Response {
         let next_lapse =
             problem.seats.as_ref().and_then(|seats| seats.next_lapse).map(Timestamp::unix_seconds);
         let seats = problem.seats.map(|list| list.seats.iter().map(ListedSeat::from).collect());
-        let detail = problem.detail;
-        let details = Details { r#type, title, status, detail, kept, mended, receipts, next_lapse, seats };
+        let (detail, trial_ended) = (problem.detail, problem.trial_ended.map(Timestamp::unix_seconds));
+        let details =
+            Details { r#type, title, status, detail, kept, mended, receipts, next_lapse, seats, trial_ended };
         let mut response = (problem.status, json_text(&details)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

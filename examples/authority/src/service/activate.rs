@@ -28,8 +28,8 @@ pub(crate) struct Activated {
 }
 
 impl Service {
-    /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
-    /// `assigned` for a request without one.
+    /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
+    /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
     /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part
     /// of the answer, and so is an issuer that cannot sign: the seats that came along are free then, and their receipts
@@ -45,6 +45,10 @@ impl Service {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.activations.check(peer)?;
         }
+        let assigned = match assigned {
+            None => self.trial_license(&file, occasion).await?,
+            given => given,
+        };
         let activated = self.answer_activation(file.clone(), assigned, occasion).await;
         let refused = match &activated {
             Ok(activated) => activated.license.as_ref().err(),

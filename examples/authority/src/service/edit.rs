@@ -79,7 +79,8 @@ pub(crate) async fn edit(
     Ok(edited)
 }
 
-/// Moves the end of a license, and never to an earlier time.
+/// Moves the end of a license, and never to an earlier time. A trial without an end of its own gets so many days more
+/// on each machine.
 ///
 /// `hand_over` is told what it comes to before anything is stored.
 ///
@@ -124,6 +125,12 @@ pub(super) async fn extend_in(
 ) -> Result<Edited> {
     let change = |terms: &LicenseTerms| {
         let refused = |text: String| Failure::rule(ErrorKind::InvalidInput, text);
+        if let (None, Some(trial), Extension::Days(days)) = (terms.expires, terms.trial_days, extension) {
+            let trial_days = Some(trial.saturating_add(days));
+            let mut terms = terms.clone();
+            terms.trial_days = trial_days;
+            return Ok(terms);
+        }
         let end = terms.expires.ok_or_else(|| refused(format!("license {id} has no end to move")))?;
         let later = match extension {
             Extension::Days(days) => end.max(occasion.time).plus_days(days),

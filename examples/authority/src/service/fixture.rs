@@ -72,8 +72,14 @@ impl Authority {
 
     /// Sells a license and returns its key.
     pub(crate) async fn sell(&self, seats: u32) -> String {
+        self.sell_with(seats, |_| ()).await
+    }
+
+    /// The same on terms that `change` makes of the defaults.
+    pub(crate) async fn sell_with(&self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
-        let terms = LicenseTerms::new(id, PRODUCT, seats, now());
+        let mut terms = LicenseTerms::new(id, PRODUCT, seats, now());
+        change(&mut terms);
         let sold = offers(&terms, 1).unwrap();
         sell(self.service.database(), None, &sold, Buyer::default(), || Ok(()), &vendor()).await.unwrap();
         sold[0].key.to_string()

@@ -30,6 +30,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Limits {
     /// Unknown license keys in activation files.
     pub(super) activations: Limit,
+    /// Trials that are asked for without a license key.
+    pub(super) trials: Limit,
     /// Unknown license keys that are typed to see the seats of a license.
     pub(super) holdings: Limit,
     /// Typed codes, right or wrong.
@@ -55,6 +57,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             activations: Limit::new(20),
+            trials: Limit::new(20),
             holdings: Limit::new(20),
             codes: Limit::new(10),
             preflights: Limit::new(20),

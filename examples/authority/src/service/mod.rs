@@ -46,6 +46,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trials;
 mod unrelease;
 mod verify;
 mod webhooks;

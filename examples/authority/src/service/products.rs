@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use nodelock::{ErrorKind, LicenseId};
+
 use super::{
     Database, Keys,
+    edit::standing,
     permit::{On, permit},
 };
 use crate::{
@@ -120,6 +123,7 @@ pub(crate) async fn new_product(
         created: occasion.time,
         revision: 1,
         keeps_keys: true,
+        trial_license: None,
         is_first: false,
     };
     let mut tx = database.write().await?;
@@ -176,12 +180,16 @@ pub(crate) struct ProductEdit<'a> {
     /// Whether keys of its licenses are kept, so that they can be sent again. Where they are not, the copies that there
     /// are go.
     pub(crate) keeps_keys: Option<bool>,
+    /// Of which license a request without a license key gets a trial; none if every request needs a key.
+    pub(crate) trial_license: Option<Option<LicenseId>>,
 }
 
 /// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for.
 /// Returns the product as it is now; `hand_over` is given it before a change is stored.
 ///
-/// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
+/// Fails as [`product`] and [`Said::check`] do, with [`Failure::Superseded`], and for a license of trials with
+/// `ErrorKind::UnknownLicense`, [`Failure::Void`], and `ErrorKind::InvalidInput` for one of another product and for one
+/// that is no trial.
 pub(crate) async fn edit_product(
     database: &Database,
     named: Option<&ProductId>,
@@ -196,11 +204,17 @@ pub(crate) async fn edit_product(
     let template = edit.terms.as_ref().map(|change| change.of(&product.template)).transpose()?;
     let template = template.filter(|template| *template != product.template);
     let keeps_keys = edit.keeps_keys.filter(|keeps_keys| *keeps_keys != product.keeps_keys);
-    let changes = u32::from(template.is_some()) + u32::from(keeps_keys.is_some());
+    let trial_license = edit.trial_license.filter(|license| *license != product.trial_license);
+    if let Some(Some(license)) = trial_license {
+        gives_trials(&mut tx, &product, license).await?;
+    }
+    let changes = [template.is_some(), keeps_keys.is_some(), trial_license.is_some()];
+    let changes = changes.into_iter().map(u32::from).sum();
     if changes > 0 {
         hand_over(&Product {
             template: template.clone().unwrap_or_else(|| product.template.clone()),
             keeps_keys: keeps_keys.unwrap_or(product.keeps_keys),
+            trial_license: trial_license.unwrap_or(product.trial_license),
             revision: product.revision.saturating_add(changes),
             ..product.clone()
         })?;
@@ -210,6 +224,9 @@ pub(crate) async fn edit_product(
     }
     if let Some(keeps_keys) = keeps_keys {
         set_keeps_keys(&mut tx, &mut product, keeps_keys, occasion).await?;
+    }
+    if let Some(license) = trial_license {
+        set_trial_license(&mut tx, &mut product, license, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;
@@ -227,6 +244,33 @@ async fn set_keeps_keys(
     store::set_keeps_keys(tx, &product.id, keeps_keys, product.revision).await?;
     let detail = format!("{}: {keeps_keys}", product.id);
     AuditLine { action: "product-keeps-keys", license: None, detail: &detail }.write(tx, occasion).await
+}
+
+/// Fails unless a license may be the one of which a product gives trials.
+async fn gives_trials(tx: &mut Tx, product: &Product, id: LicenseId) -> Result<()> {
+    let terms = standing(tx, id).await?.terms;
+    let refused = |text: String| Err(Failure::rule(ErrorKind::InvalidInput, text));
+    if terms.product != product.name {
+        return refused(format!("license {id} is of product \"{}\"", terms.product));
+    }
+    if terms.trial_days.is_none() {
+        return refused(format!("license {id} is no trial: it has no trial_days"));
+    }
+    Ok(())
+}
+
+async fn set_trial_license(
+    tx: &mut Tx,
+    product: &mut Product,
+    license: Option<LicenseId>,
+    occasion: &Permit<'_>,
+) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    product.trial_license = license;
+    store::set_trial_license(tx, &product.id, license, product.revision).await?;
+    let words = license.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let detail = format!("{}: {words}", product.id);
+    AuditLine { action: "product-trial", license: None, detail: &detail }.write(tx, occasion).await
 }
 
 /// Fails with [`Failure::Superseded`] when there is a later version than the one that somebody has seen.

@@ -66,6 +66,7 @@ pub(crate) async fn set_up(
         created: occasion.time,
         revision: 1,
         keeps_keys: true,
+        trial_license: None,
         is_first: true,
     };
     let said = say(&database, &product, occasion).await;

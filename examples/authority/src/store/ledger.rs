@@ -35,6 +35,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::SeatsWithTag(license, tag) => seats_with_tag(tx, license, tag).await,
         Query::SeatOfMachine(machine) => seat_of_machine(tx, machine).await,
+        Query::TrialsWithTag(license, tag) => trials_with_tag(tx, license, tag).await,
         Query::EvidenceOf(handle) => strangers::evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
@@ -73,17 +74,18 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
 /// Takes locks on PostgreSQL: the rows of licenses first, by their ids, then what has no row, by its number. So two
 /// transactions never wait for each other. The licenses are read with their locks.
 pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
-    if let Some(ids) = locks.license_ids() {
-        // Their ids do not change, so other transactions may refer to them meanwhile.
+    // One after the other, in order: a plan for any number of them is made anew for each.
+    for id in locks.licenses() {
+        // Ids do not change, so other transactions may refer to them meanwhile.
         let rows = query(
-            "SELECT id, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array($1, ',')) \
-             ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id, terms, taken, deactivated, activated, allowances FROM license WHERE id = $1 \
+             FOR NO KEY UPDATE",
         );
-        for row in rows.bind(ids).fetch_all(tx).await? {
-            // One that is damaged fails where it is asked for.
-            if let Ok(license) = license_in(&row) {
-                tx.know_license(license);
-            }
+        // One that is damaged fails where it is asked for.
+        if let Some(row) = rows.bind(id.to_string()).fetch_optional(tx).await?
+            && let Ok(license) = license_in(&row)
+        {
+            tx.know_license(license);
         }
     }
     if let Some(keys) = locks.advisory_keys() {
@@ -211,6 +213,22 @@ async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
     found_seats(tx, &rows)
 }
 
+/// The tags of trials are those of one product, whatever license they are of.
+pub(super) const TRIALS_WITH_TAG: &str = "SELECT seat.handle, seat.license_id, seat.record FROM trial_tag \
+    JOIN seat ON seat.handle = trial_tag.handle AND seat.device_key = trial_tag.device_key \
+    WHERE trial_tag.product_id = (SELECT product_id FROM license WHERE id = $1) AND trial_tag.tag = $2 \
+    ORDER BY trial_tag.granted DESC, trial_tag.handle DESC, trial_tag.device_key DESC LIMIT $3";
+
+async fn trials_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
+    let rows = query(TRIALS_WITH_TAG)
+        .bind(license.to_string())
+        .bind(tag_number(tag))
+        .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
+        .fetch_all(tx)
+        .await?;
+    found_seats(tx, &rows)
+}
+
 /// A tag as its column has it.
 pub(crate) fn tag_number(tag: Tag) -> i64 {
     let [first, second, third] = tag.bytes();
@@ -222,8 +240,34 @@ pub(super) fn tags_of(seat: &Seat) -> Vec<i64> {
     if !seat.state().is_taken() || seat.license_id().is_none() {
         return Vec::new();
     }
+    hardware(seat)
+}
+
+/// What a trial is found by for ever: its hardware, whatever becomes of it.
+pub(super) fn trial_tags_of(seat: &Seat) -> Vec<i64> {
+    if seat.is_trial() { hardware(seat) } else { Vec::new() }
+}
+
+fn hardware(seat: &Seat) -> Vec<i64> {
     let tags: BTreeSet<i64> = seat.fingerprint().hardware().map(tag_number).collect();
     tags.into_iter().collect()
+}
+
+/// Makes a trial be found by its tags, and by those that it had before.
+async fn insert_trial_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    for tag in trial_tags_of(seat) {
+        query(
+            "INSERT INTO trial_tag (product_id, tag, granted, handle, device_key) \
+             SELECT product_id, $1, granted, handle, device_key FROM seat WHERE handle = $2 AND device_key = $3 \
+             ON CONFLICT (product_id, tag, granted, handle, device_key) DO NOTHING",
+        )
+        .bind(tag)
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Makes a seat be found by its tags, and by no others.
@@ -348,6 +392,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     }
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
+    insert_trial_tags(tx, seat).await?;
     insert_tags(tx, seat).await
 }
 
@@ -414,9 +459,10 @@ fn product_id(row: &Row) -> Result<ProductId> {
 /// The license and the grant of a seat never change. What was counted before must still be so.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let known = tx.known_seat(seat.name()).cloned();
-    let has_its_tags = known.as_ref().is_some_and(|(_, tags)| *tags == tags_of(seat));
+    let has_its_tags = known.as_ref().is_some_and(|known| known.tags == tags_of(seat));
+    let has_its_trial = known.as_ref().is_some_and(|known| known.trial_tags == trial_tags_of(seat));
     let before = match known {
-        Some((before, _)) => before,
+        Some(known) => known.counted,
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = query(
@@ -453,6 +499,9 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     }
     tx.counters.count(Some(before), seat.into());
     tx.know_seat(seat);
+    if !has_its_trial {
+        insert_trial_tags(tx, seat).await?;
+    }
     if has_its_tags { Ok(()) } else { set_tags(tx, seat).await }
 }
 

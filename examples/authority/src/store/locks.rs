@@ -19,7 +19,7 @@ use nodelock::{
     code::Handle,
 };
 
-use super::Tx;
+use super::{Tx, ledger::trial_tags_of};
 
 /// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
 const HISTORY: i64 = 0x6869_7374_6f72_7921;
@@ -52,8 +52,12 @@ impl Locks {
                 Change::Insert { seat, .. } => {
                     locks.seat(seat);
                     locks.names.extend([of_handle(seat.handle()), of_device(seat.device_key())]);
+                    locks.trial(seat);
                 }
-                Change::Update(seat) => locks.seat(seat),
+                Change::Update(seat) => {
+                    locks.seat(seat);
+                    locks.trial(seat);
+                }
                 Change::Keep(evidence) | Change::Forget(evidence) => {
                     locks.names.insert(of_handle(evidence.handle()));
                 }
@@ -87,6 +91,11 @@ impl Locks {
         self.license_or_handle(seat.license_id(), seat.name());
     }
 
+    /// Two licenses of a product may be asked for a trial of one machine, and its trial may be extended meanwhile.
+    fn trial(&mut self, seat: &Seat) {
+        self.names.extend(trial_tags_of(seat).into_iter().map(of_tag));
+    }
+
     /// A seat without a license has a handle.
     fn license_or_handle(&mut self, license: Option<LicenseId>, name: SeatName) {
         match license {
@@ -105,25 +114,26 @@ impl Locks {
         self.licenses.is_superset(&needed.licenses) && self.names.is_superset(&needed.names)
     }
 
-    /// The ids of the licenses, parted by commas; none when there is none.
-    pub(super) fn license_ids(&self) -> Option<String> {
-        list(&self.licenses)
+    /// The licenses, in the order in which they are locked.
+    pub(super) fn licenses(&self) -> impl Iterator<Item = LicenseId> {
+        self.licenses.iter().copied()
     }
 
     /// The keys of the advisory locks, parted by commas; none when there is none.
     pub(super) fn advisory_keys(&self) -> Option<String> {
-        list(&self.names)
+        let texts: Vec<String> = self.names.iter().map(i64::to_string).collect();
+        (!texts.is_empty()).then(|| texts.join(","))
     }
-}
-
-fn list<T: ToString>(of: &BTreeSet<T>) -> Option<String> {
-    let texts: Vec<String> = of.iter().map(T::to_string).collect();
-    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 /// Handles have 30 bits.
 fn of_handle(handle: Handle) -> i64 {
     handle.get().into()
+}
+
+/// Tags have 32 bits. Two products that share a lock only wait for each other.
+fn of_tag(tag: i64) -> i64 {
+    tag | 1 << 40
 }
 
 /// Negative, so that it is no handle's. Two devices that share a lock only wait for each other.

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 15] = [
+const MIGRATIONS: [(&str, &str); 16] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -23,6 +23,7 @@ const MIGRATIONS: [(&str, &str); 15] = [
     ("license key", include_str!("migrations/0006_license_key.sql")),
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
+    ("trial", include_str!("migrations/0009_trial.sql")),
     ("refusal", include_str!("migrations/0010_refusal.sql")),
     ("personal", include_str!("migrations/0011_personal.sql")),
     ("filter", include_str!("migrations/0012_filter.sql")),
@@ -116,7 +117,7 @@ async fn is_of_first_programs(tx: &mut Tx, done: usize) -> Result<bool> {
     let sales = match done {
         0 => return Ok(false),
         1..=3 => "SELECT 1 AS found FROM sale LIMIT 1",
-        4..=11 => "SELECT 1 AS found FROM audit WHERE action IN ('license-created', 'order-voided') LIMIT 1",
+        4..=12 => "SELECT 1 AS found FROM audit WHERE action IN ('license-created', 'order-voided') LIMIT 1",
         // What is said never has a start, and of each sale the audit names who licenses it.
         _ => {
             "SELECT 1 AS found FROM sale WHERE said LIKE '%\"starts\":%' UNION ALL SELECT 1 FROM audit \

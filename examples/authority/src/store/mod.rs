@@ -78,7 +78,10 @@ pub(crate) use self::{
         forget_persons, forget_persons_of, is_computer_in_use, licenses_of_customer, licenses_once_of,
         pruned, retention, seats_of_license, set_pruned, set_retention, set_undescribed, times_of,
     },
-    products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
+    products::{
+        insert_product, insert_vendor, policies, products, set_policies, set_template, set_trial_license,
+        trial_license_of,
+    },
     refusals::{
         RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
         license_of_any_key, note_refusal, only_seat,

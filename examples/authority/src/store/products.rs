@@ -5,6 +5,8 @@ use super::{
     row::{count, json, record, seconds, time},
     sql::{Row, query},
 };
+use nodelock::{LicenseId, authority::LicenseTerms};
+
 use crate::{
     domain::{Occasion, Product, ProductId, Said},
     failure::{Failure, Result},
@@ -13,7 +15,8 @@ use crate::{
 /// The products, the first one first: its keys are in the folder of keys itself. None before an authority is set up.
 pub(crate) async fn products(tx: &mut Tx) -> Result<Vec<Product>> {
     let rows = query(
-        "SELECT id, name, root, template, created, revision, keeps_keys, folder FROM product ORDER BY folder",
+        "SELECT id, name, root, template, created, revision, keeps_keys, folder, trial_license FROM product \
+         ORDER BY folder",
     );
     rows.fetch_all(tx).await?.iter().map(product).collect()
 }
@@ -29,10 +32,45 @@ fn product(row: &Row) -> Result<Product> {
             created: time(row, "created")?,
             revision: count(row, "revision")?,
             keeps_keys: count(row, "keeps_keys")? != 0,
+            trial_license: trial_license(row)?,
             is_first: row.get::<&str>("folder")?.is_empty(),
         })
     };
     read().map_err(|failure| failure.in_record(format!("product {id}")))
+}
+
+fn trial_license(row: &Row) -> Result<Option<LicenseId>> {
+    Ok(row.get::<Option<&str>>("trial_license")?.map(str::parse).transpose()?)
+}
+
+/// The license of which a request without a license key gets a trial; none if the product has no such. One that is no
+/// trial any more is sold, and nobody has it without a key.
+pub(crate) async fn trial_license_of(tx: &mut Tx, product: &str) -> Result<Option<LicenseId>> {
+    let row = query(
+        "SELECT license.id, license.terms FROM product JOIN license ON license.id = product.trial_license \
+         WHERE product.name = $1",
+    );
+    let Some(row) = row.bind(product).fetch_optional(tx).await? else { return Ok(None) };
+    let id: String = row.get("id")?;
+    let terms: LicenseTerms =
+        record(&row, "terms").map_err(|failure: Failure| failure.in_record(format!("license {id}")))?;
+    Ok(terms.trial_days.map(|_| terms.id))
+}
+
+/// Says of which license a request without a license key gets a trial.
+pub(crate) async fn set_trial_license(
+    tx: &mut Tx,
+    product: &ProductId,
+    license: Option<LicenseId>,
+    revision: u32,
+) -> Result<()> {
+    query("UPDATE product SET trial_license = $1, revision = $2 WHERE id = $3")
+        .bind(license.map(|id| id.to_string()))
+        .bind(i64::from(revision))
+        .bind(product.as_str())
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Enters a product. There is none of that id or name.

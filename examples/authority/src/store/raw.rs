@@ -24,7 +24,12 @@ macro_rules! table {
 }
 
 table!(VENDOR, "vendor", "created, policies, retention, pruned, forgotten", "created");
-table!(PRODUCT, "product", "id, name, root, folder, template, created, revision, keeps_keys", "id");
+table!(
+    PRODUCT,
+    "product",
+    "id, name, root, folder, template, created, revision, keeps_keys, trial_license",
+    "id"
+);
 table!(HISTORY, "history", "record", "id");
 table!(PAGE, "page", "page, noted", "page");
 table!(
@@ -76,6 +81,12 @@ table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, d
 table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
 table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_id, counted");
+table!(
+    TRIAL_TAG,
+    "trial_tag",
+    "product_id, tag, granted, handle, device_key",
+    "product_id, tag, granted, handle, device_key"
+);
 table!(
     REFUSAL,
     "refusal",

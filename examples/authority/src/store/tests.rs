@@ -21,8 +21,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Database, Error, Pages, Tx, apply, count_by_state, find, insert_license, latest_seats_of, license_pages,
-    run_script, seat_pages, seats, strangers,
+    Database, Engine, Error, Pages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
+    ledger::TRIALS_WITH_TAG, license_pages, run_script, seat_pages, seats, sql::query_made, strangers,
 };
 use crate::{
     domain::{
@@ -178,6 +178,84 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
     assert_eq!((&listed.license, listed.created), (&license, at(0).time));
+}
+
+#[tokio::test]
+async fn trials_are_found_by_their_hardware_of_now_and_before_whatever_became_of_them() {
+    let (_folder, database) = empty().await;
+    let product = "INSERT INTO product (id, name, root, folder, template, created, revision) \
+                   VALUES ('example', 'Example', 'root', '', '{}', 0, 1)";
+    script(&database, product).await;
+    let mut tx = database.write().await.unwrap();
+    let [one, two] = [sold(&mut tx, "key one").await.id, sold(&mut tx, "key two").await.id];
+    let fingerprint = |number: u8| json!({ "tags": [{ "component": 5, "tag": [1, 2, number] }], "virtual_machine": false, "container": false });
+    let mut trials = Vec::new();
+    for (license, granted, number) in [(one, 1, 3), (two, 2, 3), (one, 3, 4)] {
+        let (request, _) = request();
+        let changes = json!({
+            "trial": 5, "granted": at(granted).time, "fingerprint": fingerprint(number),
+        });
+        let trial = seat(&request, license, changes);
+        inserted(&mut tx, &trial, &request).await.unwrap();
+        trials.push((trial, request));
+    }
+    let (other, _) = request();
+    let other_seat = seat(&other, one, json!({ "fingerprint": fingerprint(3) }));
+    inserted(&mut tx, &other_seat, &other).await.unwrap();
+    let tag = |number| nodelock::fingerprint::Tag::from_parts(5, [1, 2, number]);
+    let found_by = async |tx: &mut Tx, license, number| match found(
+        tx,
+        Query::TrialsWithTag(license, tag(number)),
+    )
+    .await
+    {
+        Found::Seats(seats) => seats.iter().map(Seat::handle).collect::<Vec<Handle>>(),
+        other => panic!("{other:?}"),
+    };
+    let handles: Vec<Handle> = trials.iter().map(|(trial, _)| trial.handle()).collect();
+    for license in [one, two] {
+        assert_eq!(found_by(&mut tx, license, 3).await, [handles[1], handles[0]], "the latest first");
+        assert_eq!(found_by(&mut tx, license, 4).await, [handles[2]]);
+    }
+    assert_eq!(found_by(&mut tx, LicenseId::NONE, 3).await, []);
+    // One is given back, and the hardware of another changes.
+    let (_, first) = &trials[0];
+    let changes =
+        json!({ "trial": 5, "granted": at(1).time, "fingerprint": fingerprint(3), "state": "returned" });
+    apply(&mut tx, &Change::Update(seat(first, one, changes)), &at(4)).await.unwrap();
+    let (_, third) = &trials[2];
+    let changes = json!({ "trial": 5, "granted": at(3).time, "fingerprint": fingerprint(6) });
+    apply(&mut tx, &Change::Update(seat(third, one, changes)), &at(4)).await.unwrap();
+    assert_eq!(found_by(&mut tx, one, 3).await, [handles[1], handles[0]]);
+    assert_eq!(found_by(&mut tx, one, 4).await, [handles[2]]);
+    assert_eq!(found_by(&mut tx, one, 6).await, [handles[2]]);
+    // A license becomes a trial, and its seat with the next check-in.
+    let changes = json!({ "trial": 5, "fingerprint": fingerprint(3) });
+    apply(&mut tx, &Change::Update(seat(&other, one, changes)), &at(5)).await.unwrap();
+    assert_eq!(found_by(&mut tx, two, 3).await.len(), 3);
+}
+
+#[tokio::test]
+async fn trials_are_looked_for_by_an_index() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let (explain, column, reads_all) = match tx.engine {
+        Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail", "SCAN"),
+        Engine::Postgres => ("EXPLAIN ", "QUERY PLAN", "Seq Scan"),
+    };
+    if tx.engine == Engine::Postgres {
+        // There are no rows, and it would rather read all of them.
+        run_script(&mut tx, "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+            .await
+            .unwrap();
+    }
+    let explained = query_made(format!("{explain}{TRIALS_WITH_TAG}"));
+    let rows = explained.bind(LicenseId::NONE.to_string()).bind(7_i64).bind(32_i64).fetch_all(&mut tx).await;
+    let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(column).unwrap()).collect();
+    let plan = lines.join("\n");
+    // What has most trials, a tag, is not sorted either.
+    let sorts = plan.contains("TEMP B-TREE") || plan.contains("Sort");
+    assert!(plan.contains("trial_tag") && !plan.contains(reads_all) && !sorts, "{plan}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::{
     Engine,
     counters::{Counted, Counters},
     group::Member,
-    ledger::tags_of,
+    ledger::{tags_of, trial_tags_of},
     locks::Locks,
     sql::{Error, Target},
     sqlite::Reader,
@@ -34,11 +34,19 @@ pub(crate) struct Tx {
     licenses: BTreeMap<LicenseId, LicenseRecord>,
     /// Keys that found one of them.
     keys: BTreeMap<KeyHash, LicenseId>,
-    /// Seats that were read or written, with the tags that they are found by.
-    seats: BTreeMap<SeatName, (Counted, Vec<i64>)>,
+    /// Seats that were read or written.
+    seats: BTreeMap<SeatName, KnownSeat>,
     pub(super) counters: Counters,
     /// Of a list.
     _place: Option<OwnedSemaphorePermit>,
+}
+
+/// What is known of a seat as it is stored: how it is counted, and the tags that it is found by.
+#[derive(Clone)]
+pub(super) struct KnownSeat {
+    pub(super) counted: Counted,
+    pub(super) tags: Vec<i64>,
+    pub(super) trial_tags: Vec<i64>,
 }
 
 pub(super) enum Inner {
@@ -155,17 +163,18 @@ impl Tx {
             .is_some_and(|stored| !is_used_up(stored) && is_used_up(&self.up_to_date(stored)))
     }
 
-    pub(super) fn known_seat(&self, name: SeatName) -> Option<&(Counted, Vec<i64>)> {
+    pub(super) fn known_seat(&self, name: SeatName) -> Option<&KnownSeat> {
         self.seats.get(&name)
     }
 
     pub(super) fn know_seat(&mut self, seat: &Seat) {
-        self.seats.insert(seat.name(), (seat.into(), tags_of(seat)));
+        let known = KnownSeat { counted: seat.into(), tags: tags_of(seat), trial_tags: trial_tags_of(seat) };
+        self.seats.insert(seat.name(), known);
     }
 
     /// The license of a seat that was read.
     pub(super) fn license_of(&self, name: SeatName) -> Option<LicenseId> {
-        self.seats.get(&name)?.0.license
+        self.seats.get(&name)?.counted.license
     }
 
     /// What its statements run on. Fails with [`Error::Undone`] when the database has undone it.

@@ -20,6 +20,7 @@ mod server;
 mod set_up;
 mod several_products;
 mod terms;
+mod trials;
 mod vendor;
 mod verify;
 mod webhooks;

@@ -257,6 +257,7 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
     for arguments in [
         &["renew", "{}"][..],
         &["return", "{}"],
+        &["extend-trial", "{}", "--days", "3"],
         &["release", "{}", "--reason", "lost"],
         &["release", "{}", "--reason", "lost", "--yes"],
         &["unrelease", "{}"],

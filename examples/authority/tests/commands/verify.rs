@@ -35,6 +35,7 @@ fn authority() -> Authority {
     let (id, key) = sell(&["first", "--deactivations", "2"]);
     let (other, _) =
         sell(&["second", "--count", "3", "--edition", "Pro", "--feature", "cores=8", "--activations", "5"]);
+    let (trial, trial_key) = sell(&["sixth", "--trial-days", "14"]);
     let person = |name: &str| {
         authority.done_with(&["account", "new", name, "--role", "reseller"], b"correct horse battery\n");
     };
@@ -218,6 +219,17 @@ fn authority() -> Authority {
     // As of a key that was sold while there was no vault.
     authority.done(&["license", "rekey", &id]);
     Ledger::open(&authority).execute("UPDATE license_key SET sealed = NULL WHERE revoked IS NOT NULL");
+    // Trials, which had other hardware once: so many that one is among the rows of the sample.
+    authority.done(&["product", "edit", "--trial-license", &trial]);
+    for number in 0..ROWS {
+        authority.activated(&format!("trial {number}"), &trial_key);
+    }
+    for tag in 0..9 {
+        Ledger::open(&authority).execute(&format!(
+            "INSERT INTO trial_tag (product_id, tag, granted, handle, device_key) \
+             SELECT product_id, {tag}000, granted, handle, device_key FROM seat WHERE label LIKE 'trial %'"
+        ));
+    }
     authority
 }
 

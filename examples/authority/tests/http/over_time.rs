@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use nodelock::{Client, ErrorKind, Outcome, Timestamp, Verdict};
+use nodelock::{
+    ActivationRequestOptions, Client, ClientBuilder, ErrorKind, Outcome, Reason, Timestamp, Verdict,
+};
 
 use super::copies::{audited, copy_folder};
 use crate::support::{
@@ -23,12 +25,13 @@ fn now() -> u64 {
 
 /// An installation whose store is in that folder, on that computer.
 fn installation(authority: &Authority, folder: &str, computer: &'static str, clock: &TestClock) -> Client {
+    builder(authority, folder, computer, clock).build().unwrap()
+}
+
+fn builder(authority: &Authority, folder: &str, computer: &'static str, clock: &TestClock) -> ClientBuilder {
     let url = format!("http://{}", authority.address);
     let client = authority.client(folder).probe(move || machine(computer)).clock(clock.clone());
-    client
-        .authority(nodelock::Authority::new(url, http()).timeout(Duration::from_secs(10)).attempts(1))
-        .build()
-        .unwrap()
+    client.authority(nodelock::Authority::new(url, http()).timeout(Duration::from_secs(10)).attempts(1))
 }
 
 fn handle(client: &Client) -> String {
@@ -90,7 +93,7 @@ fn the_seat_of_a_dead_machine_is_free_after_lease_and_margin_whatever_the_server
     // It was not dead. It is not revoked, and gets the seat once that is free.
     assert_eq!(dead.check_in().unwrap_err().kind(), ErrorKind::NoFreeSeat);
     assert!(matches!(dead.check().unwrap().verdict(), Verdict::LeaseEnded { .. }));
-    another.deactivate(nodelock::Reason::Moved).unwrap();
+    another.deactivate(Reason::Moved).unwrap();
     assert!(dead.check_in().unwrap().is_usable());
     assert_eq!(audited(&authority, "released"), Vec::<String>::new());
     authority.vendor(&["verify"]);
@@ -119,5 +122,59 @@ fn a_trial_that_is_over_gives_way_to_the_license_that_was_bought() {
     assert_eq!(receipts.iter().map(|receipt| receipt.handle).collect::<Vec<_>>(), [seat]);
     // No deactivation is left, so the trial stays this computer's.
     assert_eq!(receipts[0].outcome, Outcome::Held);
+    authority.vendor(&["verify"]);
+}
+
+#[test]
+fn a_computer_has_one_trial_which_the_vendor_extends_and_what_was_bought_replaces() {
+    let start = now();
+    let Some(authority) = Authority::over_time(start) else { return };
+    let clock = TestClock::at(start);
+    let day = |days: u64| Timestamp::from_unix_seconds(start + days * DAY);
+    let set = |days: u64| {
+        authority.clock().set(start + days * DAY);
+        clock.set(start + days * DAY);
+    };
+    let sold = authority.vendor(&[
+        "license",
+        "new",
+        "--licensee",
+        "Trials",
+        "--seats",
+        "9",
+        "--deactivations",
+        "none",
+        "--trial-days",
+        "14",
+    ]);
+    authority.vendor(&["product", "edit", "--trial-license", sold["license"].as_str().unwrap()]);
+    let paid = authority.sell("1", &[]);
+    let without_a_key = ActivationRequestOptions::new;
+    let ends = |client: &Client| client.check().unwrap().license().unwrap().expires;
+    let first = builder(&authority, "first", "laptop", &clock).replace_license(true).build().unwrap();
+    let second = installation(&authority, "second", "laptop", &clock);
+    first.activate(without_a_key()).unwrap();
+    // Another user of the computer, and the first one who gives it back and asks again.
+    set(5);
+    second.activate(without_a_key()).unwrap();
+    first.deactivate(Reason::Moved).unwrap();
+    first.activate(without_a_key()).unwrap();
+    assert_eq!([&first, &second].map(ends), [Some(day(14)); 2]);
+    // Installed again after the end, with a clock that shows the first day.
+    set(14);
+    assert!(matches!(first.check().unwrap().verdict(), Verdict::Expired { .. }));
+    let set_back = installation(&authority, "third", "laptop", &TestClock::at(start));
+    let refused = set_back.activate(without_a_key()).unwrap_err();
+    assert_eq!((refused.kind(), refused.trial_ended()), (ErrorKind::TrialUsed, Some(day(14))));
+
+    let extended = authority.vendor(&["extend-trial", &handle(&first), "--days", "7"]);
+    assert_eq!(extended["until"], day(21).to_string());
+    assert!(second.check_in().unwrap().is_usable());
+    assert_eq!(ends(&second), Some(day(21)));
+    assert!(first.activate(&paid).unwrap().is_usable());
+    assert_eq!(ends(&first), None);
+    let receipts = first.online().hand_in().unwrap();
+    assert!(receipts.iter().all(|receipt| receipt.outcome == Outcome::Returned));
+    assert_eq!(authority.count_taken(), 2, "what was bought, and the other user's trial");
     authority.vendor(&["verify"]);
 }

@@ -97,6 +97,38 @@ impl Work<'_> {
         Ok(names.iter().filter_map(|name| self.seat(*name)).find(|seat| seat.state.is_taken()).cloned())
     }
 
+    /// The trial seats that a machine has or had, of any license of the product: by its hardware. `device` is who asks.
+    pub(in crate::authority::decision) fn trials_of(
+        &self,
+        device: &PublicKey,
+        fingerprint: &Fingerprint,
+        terms: &LicenseTerms,
+    ) -> Result<Vec<Seat>, Stop> {
+        let tags: Vec<Tag> = fingerprint.hardware().collect();
+        self.need(tags.iter().map(|tag| Query::TrialsWithTag(terms.id, *tag)))?;
+        let named = tags.iter().filter_map(|tag| self.records.trials_with_tag(terms.id, *tag)).flatten();
+        let names: BTreeSet<SeatName> = named.copied().collect();
+        let is_of_machine = |seat: &&Seat| {
+            seat.is_trial_of(fingerprint, terms)
+                && (seat.state.is_taken() || !mutated!(TrialEndsWithItsSeat))
+                && (seat.device_key == *device || !mutated!(TrialOfTheDevice))
+        };
+        let trials = names.into_iter().filter_map(|name| self.seat(name)).filter(is_of_machine).cloned();
+        let mut trials: Vec<Seat> = trials.collect();
+        if mutated!(TrialOfAnyMachine) {
+            trials.extend(self.seats_by_end(terms.id, Timestamp::MAX, 1)?);
+        }
+        Ok(trials)
+    }
+
+    /// From when on the days of the trials count that a device holds, wherever its store is now.
+    pub(in crate::authority::decision) fn trial_held_by(
+        &self,
+        device: &PublicKey,
+    ) -> Result<Option<Timestamp>, Stop> {
+        Ok(self.taken_seats_of(device)?.iter().filter_map(|seat| seat.trial).max())
+    }
+
     /// The seats of a license that end until then and are taken, as this decision has left them.
     pub(in crate::authority::decision) fn seats_by_end(
         &self,

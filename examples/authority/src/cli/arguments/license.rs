@@ -6,7 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
 use super::{Filtered, product};
-use crate::domain::{CustomerId, ProductId, SaidTerms, check_order_id};
+use crate::{
+    domain::{CustomerId, ProductId, SaidTerms, check_order_id},
+    failure::{Failure, Result},
+    service::Extension,
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Licenses {
@@ -212,6 +216,17 @@ pub(crate) struct ExtendBy {
     /// The first day or second at which it is no longer valid
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<Timestamp>,
+}
+
+impl ExtendBy {
+    /// Fails with [`Failure::Usage`] if it is not said.
+    pub(crate) fn extension(&self) -> Result<Extension> {
+        match (self.days, self.until) {
+            (Some(days), _) => Ok(Extension::Days(days)),
+            (None, Some(until)) => Ok(Extension::Until(until)),
+            (None, None) => Err(Failure::Usage("say by how much".into())),
+        }
+    }
 }
 
 #[derive(Args)]

@@ -1,6 +1,9 @@
 //! What can be typed about products.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
+use nodelock::LicenseId;
 
 use super::product;
 use crate::domain::{ProductId, RetentionChange, SaidTerms};
@@ -41,12 +44,32 @@ pub(crate) enum ProductCommand {
         /// they are not, the copies go
         #[arg(long, value_name = "BOOL")]
         keeps_keys: Option<bool>,
+        /// Of which license a request without a license key gets a trial [at first: none]
+        #[arg(long, value_name = "ID|none")]
+        trial_license: Option<TrialLicense>,
         /// That copies which go do not come back is known
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },
+}
+
+/// A license, or `none`.
+#[derive(Clone, Copy)]
+pub(crate) struct TrialLicense(pub(crate) Option<LicenseId>);
+
+impl FromStr for TrialLicense {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => {
+                text.parse().map(|id| Self(Some(id))).map_err(|_| "the id of a license or `none` is expected")
+            }
+        }
+    }
 }
 
 #[derive(Subcommand)]

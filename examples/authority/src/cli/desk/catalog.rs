@@ -45,6 +45,9 @@ impl Desk<'_> {
                 if let Some(Change { said, unsaid }) = &edit.terms {
                     body = json!({ "terms": terms(said), "unset": unsaid });
                 }
+                if let Some(license) = edit.trial_license {
+                    body["trial_license"] = license.map(|id| id.to_string()).into();
+                }
                 if let Some(keeps_keys) = edit.keeps_keys {
                     body["keeps_keys"] = keeps_keys.into();
                 }

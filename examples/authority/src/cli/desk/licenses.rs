@@ -18,7 +18,7 @@ use crate::{
     },
     keys::Vault,
     remote::{encoded, terms},
-    service::{self, Changing, Extension},
+    service::{self, Changing},
 };
 
 impl Desk<'_> {
@@ -88,11 +88,7 @@ impl Desk<'_> {
         changing: Changes,
     ) -> Result<Change> {
         let Changes { if_version, dry_run } = changing;
-        let extension = match (by.days, by.until) {
-            (Some(days), _) => Extension::Days(days),
-            (None, Some(until)) => Extension::Until(until),
-            (None, None) => return Err(Failure::Usage("say by how much".into())),
-        };
+        let extension = by.extension()?;
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
                 let how = Changing { based_on: if_version, dry_run };

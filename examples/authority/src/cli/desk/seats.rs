@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::Desk;
 use crate::{
+    cli::arguments::ExtendBy,
     domain::SeatChoice,
     failure::Result,
-    http::records::{Freed, Issued, OneSeat},
+    http::records::{ExtendedTrial, Freed, Issued, OneSeat},
     remote::{Remote, address},
 };
 
@@ -72,6 +73,27 @@ impl Desk<'_> {
                 Ok(Issued::from(&ledger.service().await?.renew(choice, ledger.occasion).await?))
             }
             Self::Server(remote) => act(remote, &choice, "renew", json!({})).await,
+        }
+    }
+
+    /// Lets the trial of a seat's computer last longer.
+    pub(in super::super) async fn extend_trial(
+        &self,
+        choice: SeatChoice,
+        by: &ExtendBy,
+    ) -> Result<ExtendedTrial> {
+        let extension = by.extension()?;
+        match self {
+            Self::Ledger(ledger) => {
+                let service = ledger.service().await?;
+                let (seat, until) = service.extend_trial(choice, extension, |_| (), ledger.occasion).await?;
+                Ok(ExtendedTrial { handle: seat.handle().to_string(), until: until.to_string() })
+            }
+            Self::Server(remote) => {
+                let until = by.until.map(|until| until.to_string());
+                let body = json!({ "days": by.days, "until": until, "only_later": true });
+                act(remote, &choice, "extend-trial", body).await
+            }
         }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) mod records {
         orders::{OrderBody, OrderView, Orders, VoidedOrder},
         products::{Policies, ProductBody, Products},
         refusals::{RefusalBody, RefusalPage},
-        seats::{Freed, Issued, OneSeat, SeatBody, Seats},
+        seats::{ExtendedTrial, Freed, Issued, OneSeat, SeatBody, Seats},
         webhooks::{Deliveries, Delivery, Put, Tested, WebhookBody, WebhookSecret, Webhooks},
     };
 }
@@ -131,6 +131,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
         .routes(routes!(seats::renew))
         .routes(routes!(accounts::accounts, accounts::new_account))

@@ -16,10 +16,11 @@ use super::{
     Caller,
     description::{ActRefusals, BasedRefusals, ReadRefusals, Refusals},
     etag,
+    licenses::license_id,
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{Product, ProductId, Said, SaidTerms, Who, rights::Act},
+    domain::{Product, ProductId, Said, SaidTerms, Who, present, rights::Act},
     failure::{Failure, Result as Done},
     service::{self, Change, ProductEdit},
 };
@@ -42,6 +43,8 @@ pub(crate) struct ProductBody {
     pub(crate) revision: u32,
     /// Whether keys of its licenses are kept, so that they can be shown again.
     pub(crate) keeps_keys: bool,
+    /// Of which license a request without a license key gets a trial; none where every request has a key.
+    pub(crate) trial_license: Option<String>,
 }
 
 fn terms(of: &Said) -> Done<Value> {
@@ -58,6 +61,7 @@ impl ProductBody {
             created: product.created.to_string(),
             revision: product.revision,
             keeps_keys: product.keeps_keys,
+            trial_license: product.trial_license.map(|id| id.to_string()),
         })
     }
 }
@@ -148,6 +152,11 @@ pub(super) struct ChangedProduct {
     /// Whether keys of its licenses are kept. Where they are not, the copies go.
     #[schema(nullable = false)]
     keeps_keys: Option<bool>,
+    /// Of which license a request without a license key gets a trial: one of this product with `trial_days`; none for
+    /// every request to need a key.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    trial_license: Option<Option<String>>,
 }
 
 /// Change what is sold of a product from now on
@@ -179,7 +188,9 @@ pub(super) async fn edit_product(
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let said = asked.terms.said()?;
         let terms = Some(Change { said: &said, unsaid: &asked.unset });
-        let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys };
+        let trial_license = asked.trial_license.map(|id| id.as_deref().map(license_id).transpose());
+        let trial_license = trial_license.transpose()?;
+        let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys, trial_license };
         let edit = (&edit, Some(based_on));
         let hand_over = |product: &Product| call.keep_along(&ProductBody::of(product)?);
         let product = service::edit_product(database, Some(&id), edit, hand_over, occasion).await?;

@@ -1,4 +1,4 @@
-//! `/v1/admin/seats`: shown, released, returned.
+//! `/v1/admin/seats`: shown, released, returned, their trials extended.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,7 @@ use super::{
     },
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
+    licenses::change::extension,
     lists::{Filtered, OfDevice, Paged, next},
     once::{JsonText, Posted, once},
 };
@@ -351,6 +352,67 @@ pub(super) async fn renew(
         let choice = choice(&handle, asked.device.as_deref())?;
         call.keep_along_of(issued_by);
         Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Which seat of a handle, and how far the end of its trial moves: one of `days` and `until`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LaterTrial {
+    /// The key of its device, should several have a seat of that handle.
+    device: Option<String>,
+    /// So many days later than its end, or than now if that is later.
+    #[schema(minimum = 1)]
+    days: Option<u32>,
+    /// The first second at which it is over.
+    #[schema(format = "date-time")]
+    until: Option<String>,
+    /// Refuse an `until` that is no later than its end, which stays otherwise.
+    #[serde(default)]
+    only_later: bool,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExtendedTrial {
+    pub(crate) handle: String,
+    /// When the trial of its computer ends.
+    #[schema(format = "date-time")]
+    pub(crate) until: String,
+}
+
+/// Let the trial of a computer last longer
+///
+/// For whoever uses it there; its devices hear of that when they check in. An end that is no earlier already stays, so
+/// a late or repeated `until` does no harm.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/extend-trial",
+    operation_id = "extend_trial",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = LaterTrial,
+    responses((status = 200, description = "Done, now or before.", body = ExtendedTrial), ActRefusals),
+)]
+pub(super) async fn extend_trial(
+    Path(handle): Path<String>,
+    posted: Posted<LaterTrial>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Extend, |call, asked: LaterTrial| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        let extension = extension(asked.days, asked.until.as_deref(), asked.only_later)?;
+        let extended = |seat: &Seat, until: Timestamp| ExtendedTrial {
+            handle: seat.handle().to_string(),
+            until: until.to_string(),
+        };
+        let hand_over = |until| {
+            call.keep_along_of(move |ruling, _| match ruling {
+                Ruling::Extended(seat) => Some(extended(seat, until)),
+                _ => None,
+            });
+        };
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (seat, until) = service.extend_trial(choice, extension, hand_over, occasion).await?;
+        Ok(extended(&seat, until))
     })
     .await
 }

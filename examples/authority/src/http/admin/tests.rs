@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 63] = [
+const CALLS: [(&str, Option<Act>); 64] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -38,6 +38,7 @@ const CALLS: [(&str, Option<Act>); 63] = [
     ("events", Some(Act::ShowAudit)),
     ("extend", Some(Act::Extend)),
     ("extend_order", Some(Act::Extend)),
+    ("extend_trial", Some(Act::Extend)),
     ("keys", Some(Act::ShowLicenses)),
     ("license", Some(Act::ShowLicenses)),
     ("licenses", Some(Act::ShowLicenses)),

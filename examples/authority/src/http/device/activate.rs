@@ -32,7 +32,7 @@ pub(super) struct Granted {
 /// requests.
 ///
 /// A machine that is installed unattended may bring a deployment key in place of a license key, in the header
-/// `Authorization: Bearer`.
+/// `Authorization: Bearer`. With neither, a request gets a trial where its product gives some.
 #[utoipa::path(
     post,
     path = "/v1/activations",
@@ -48,8 +48,8 @@ pub(super) struct Granted {
         ),
         (
             status = 403,
-            description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued. \
-                           Codes: `bad-signature`, `wrong-machine`, `license-ended`, `forbidden`, `deployment-key-used-up`.",
+            description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued: \
+                           the machine has had its trial, say. Codes: `bad-signature`, `wrong-machine`, `license-ended`, `trial-used`, `forbidden`, `deployment-key-used-up`.",
             body = Details,
             content_type = "application/problem+json",
         ),

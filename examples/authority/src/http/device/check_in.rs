@@ -37,7 +37,7 @@ pub(super) enum CheckInBody {
         (
             status = 403,
             description = "From another machine than the seat's, or nothing may be issued. Codes: `wrong-machine`, \
-                           `license-ended`.",
+                           `license-ended`, `trial-used`.",
             body = Details,
             content_type = "application/problem+json",
         ),

@@ -75,6 +75,9 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::LicenseWanted), _) => say("The whole check-in file is needed")
             .text("The vendor's records were restored from a backup, and yours must be completed from your license.")
             .text("Hand in the file that the application wrote, not the QR code."),
+        (Some(Kind::TrialUsed), _) => say("The trial on this computer is over")
+            .text("A computer has one trial of a product, whoever uses it there and however often it is installed.")
+            .text("With a license that you buy it goes on: on the computer, enter the new license key, and hand in the new request. The vendor can also let the trial last longer."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
             .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
         (Some(Kind::NoFreeSeat), Task::Renew) => say("The seat of this computer is taken")

@@ -285,3 +285,28 @@ async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
     assert!(view.versions.iter().all(|version| version.terms.licensee == NAME));
     is_sound(&authority).await;
 }
+
+#[tokio::test]
+async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let id = entered(&authority).await;
+    let (license_id, key) = sold(&authority, id).await;
+    let said: Said = serde_json::from_str(r#"{"trial_days":14}"#).unwrap();
+    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    let [device, again] = ["1"; 2].map(|number| authority.device_of(Component::HwUuid, number));
+    authority.take_named_seat(&device, &key, "erikas-laptop").await;
+    let end = device.check().unwrap().license().unwrap().expires;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    erase_customer(database, id, &vendor()).await.unwrap();
+    assert_eq!(found(&authority, license_id).await, [""; 0]);
+    is_sound(&authority).await;
+    let file = again.begin(&key).unwrap().to_bytes();
+    let later = Occasion { time: now().plus_days(15), ..vendor() };
+    let refused = authority.activate(&file, &later).await.unwrap().license;
+    let Err(Failure::Rule(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.kind(), error.trial_ended()), (ErrorKind::TrialUsed, end));
+}

@@ -189,3 +189,30 @@ async fn check_ins_of_a_seat_that_another_took_the_place_of_stay() {
     script(&authority, "UPDATE seat SET state = 'returned'").await;
     assert_eq!(pruned(&authority, 4_000).await.check_ins, 1);
 }
+
+#[tokio::test]
+async fn a_used_trial_is_known_again_after_its_seat_forgot_its_computer() {
+    let authority = Authority::new().await;
+    let service = &authority.service;
+    let key = authority.sell_with(5, |terms| terms.trial_days = Some(14)).await;
+    let [device, again, late] = ["1"; 3].map(|number| authority.device_of(Component::HwUuid, number));
+    authority.take_seat(&device, &key).await;
+    let end = device.check().unwrap().license().unwrap().expires;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    let tags = authority.seats().await[0].fingerprint().tags().to_vec();
+    assert_eq!(pruned(&authority, 0).await.seats, 1);
+    assert_eq!(pruned(&authority, 0).await.seats, 0);
+    let seat = authority.seats().await.remove(0);
+    assert!(seat.label().is_empty() && !seat.fingerprint().virtual_machine());
+    assert_eq!(seat.fingerprint().tags(), tags);
+    is_sound(&authority).await;
+
+    let file = again.begin(&key).unwrap().to_bytes();
+    let license = authority.activate(&file, &later(5)).await.unwrap().license.unwrap();
+    assert_eq!(license.expires, end);
+    let file = late.begin(&key).unwrap().to_bytes();
+    let refused = authority.activate(&file, &later(15)).await.unwrap().license;
+    let Err(crate::failure::Failure::Rule(error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((error.kind(), error.trial_ended()), (ErrorKind::TrialUsed, end));
+}

@@ -18,11 +18,12 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 40] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 41] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
     ("product-keeps-keys", false),
+    ("product-trial", false),
     ("policies-edited", false),
     ("customer-created", false),
     ("customer-edited", false),
@@ -74,6 +75,8 @@ pub(super) struct Audit {
     pub(super) templates: HashMap<String, (i64, String)>,
     /// Whether the keys of each product are kept, by its id, once that was said.
     pub(super) keeps_keys: HashMap<String, String>,
+    /// Of which license each product gives trials, by its id, once that was said.
+    pub(super) trials: HashMap<String, String>,
     /// How often the terms of each license were changed.
     pub(super) changed: HashMap<LicenseId, i64>,
     /// When each license was ended for good.
@@ -239,6 +242,11 @@ impl Audit {
                         let (id, keeps) = detail.split_once(": ").unwrap_or((&detail, ""));
                         self.templates.entry(id.to_owned()).or_default().0 += 1;
                         self.keeps_keys.insert(id.to_owned(), keeps.to_owned());
+                    }
+                    ("product-trial", _) => {
+                        let (id, license) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        self.templates.entry(id.to_owned()).or_default().0 += 1;
+                        self.trials.insert(id.to_owned(), license.to_owned());
                     }
                     ("customer-created", _) => {
                         let is_first = self.customers.insert(detail, at).is_none();

@@ -104,6 +104,8 @@ struct Known {
     keys_not_compared: u64,
     /// The hardware of the seats that are taken, and of which license they are.
     tags: HashSet<(SeatName, LicenseId, i64)>,
+    /// Of each trial its product, when it was granted, and its hardware.
+    trials: HashMap<SeatName, (Option<String>, i64, HashSet<i64>)>,
     /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
     by_state: [i64; SeatState::ALL.len()],
     evidence: i64,

@@ -73,6 +73,7 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     .await?;
     raw::walk(tx, raw::REFUSAL, |raw| look_at_refusal(&mut Row::new(raw, raw::REFUSAL, findings), known))
         .await?;
+    look_at_trials(tx, known, findings).await?;
     look_at_tags(tx, known, findings).await
 }
 
@@ -102,6 +103,35 @@ fn look_at_refusal(row: &mut Row<'_>, known: &Known) {
     let day_of = |time: Timestamp| i64::try_from(time.unix_seconds() / (24 * 60 * 60)).ok();
     row.expect("day", day_of(first) == Some(day), "it was another day");
     row.expect("last_at", first <= last && day_of(last) == Some(day), "it was on another day");
+}
+
+/// What trials are found by, also of hardware that they have no more.
+async fn look_at_trials(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let trials = &mut known.trials;
+    raw::walk(tx, raw::TRIAL_TAG, |raw| {
+        let mut row = Row::new(raw, raw::TRIAL_TAG, findings);
+        let (name, product) = (row.seat_name(), row.text("product_id"));
+        let (granted, tag) = (row.number("granted"), row.number("tag"));
+        let Some(name) = name else { return };
+        let Some((of_product, of_grant, tags)) = trials.get_mut(&name) else {
+            return row.wrong("handle", "there is no such trial");
+        };
+        row.expect("product_id", product == *of_product, "its seat is another product's");
+        row.expect(
+            "granted",
+            granted.is_none_or(|granted| granted == *of_grant),
+            "its seat says something else",
+        );
+        if let Some(tag) = tag {
+            tags.remove(&tag);
+        }
+    })
+    .await?;
+    let missing: usize = known.trials.values().map(|(_, _, tags)| tags.len()).sum();
+    if missing > 0 {
+        findings.add_of("trial_tag", Some("tag"), format!("{missing} tags of trials are missing"));
+    }
+    Ok(())
 }
 
 /// What seats are found by that are taken: each of its hardware once.

@@ -61,6 +61,15 @@ pub(super) async fn look(
             let noted = i64::from(keeps.is_none_or(|keeps| keeps == "true"));
             row.expect("keeps_keys", keeps_keys == noted, "it is not what was noted last");
         }
+        let trial = id.as_ref().and_then(|id| known.audit.trials.get(id.as_str()));
+        if let Some(license) = row.text_or_null("trial_license") {
+            let noted = trial.map_or("none", String::as_str);
+            row.expect(
+                "trial_license",
+                license.as_deref().unwrap_or("none") == noted,
+                "it is not what was noted last",
+            );
+        }
         if let (Some(root), Some(id)) = (row.parsed::<PublicKey>("root"), &id) {
             roots.push((root, id.clone(), is_first));
         }

@@ -33,14 +33,15 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         _ => None,
     };
     row.license = license;
-    if let Some(product) = row.text("product_id") {
+    let product = row.text("product_id");
+    if let Some(product) = &product {
         let sold =
             license.and_then(|license| known.licenses.get(&license)).and_then(|of| of.product.as_ref());
-        let is_known = known.products.values().any(|id| *id == product);
+        let is_known = known.products.values().any(|id| id == product);
         row.expect("product_id", is_known, "there is no such product");
         row.expect(
             "product_id",
-            license.is_none() || sold == Some(&product),
+            license.is_none() || sold == Some(product),
             "its license is another product's",
         );
     }
@@ -83,11 +84,17 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         let tags = seat.fingerprint().hardware().map(|tag| (seat.name(), license, tag_number(tag)));
         known.tags.extend(tags);
     }
+    if let (Some(name), true) = (name, seat.is_trial()) {
+        let granted = i64::try_from(seat.granted().unix_seconds()).unwrap_or(i64::MAX);
+        let tags = seat.fingerprint().hardware().map(tag_number).collect();
+        known.trials.insert(name, (product, granted, tags));
+    }
     row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
-    // A seat that says nothing of its computer is over, and nothing of it is left.
+    // A seat that says nothing of its computer is over, and nothing of it is left but what a trial is known by.
+    let is_known_by_tags = seat.is_over(Timestamp::MAX) && seat == seat.without_computer(Timestamp::MAX);
     let says_nothing = seat.label().is_empty()
         && device.is_none_or(|device| device == DeviceDescription::default())
-        && *seat.fingerprint() == Fingerprint::default();
+        && (*seat.fingerprint() == Fingerprint::default() || is_known_by_tags);
     let is_flag = described.is_none_or(|described| described == 1 || (described == 0 && says_nothing));
     row.expect("described", is_flag, "its record says something of its computer");
     let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 89] = [
+pub(crate) const UNSEEN: [(&str, &str); 91] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -51,6 +51,8 @@ pub(crate) const UNSEEN: [(&str, &str); 89] = [
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.acknowledged", "the proof or code is not kept; the outcome of a held seat is checked"),
     ("seat.record.first_granted", "of a machine that was installed again; no right rests on it"),
+    ("seat.record.trial", "from when on a trial counts is noted in words alone; that it is one is checked"),
+    ("trial_tag.tag", "of hardware that a machine had before; what it has now must be there"),
     ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
     ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),

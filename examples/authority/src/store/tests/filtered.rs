@@ -43,6 +43,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
         created: at(0).time,
         revision: 1,
         keeps_keys: true,
+        trial_license: None,
         is_first: true,
     };
     insert_product(tx, &product).await.unwrap();

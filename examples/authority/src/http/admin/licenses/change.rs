@@ -121,15 +121,17 @@ pub(in super::super) struct Later {
 
 impl Later {
     pub(in super::super) fn extension(&self) -> Result<Extension, Problem> {
-        extension(self.days, self.until.as_deref(), Extension::AtLeast)
+        extension(self.days, self.until.as_deref(), false)
     }
 }
 
-fn extension(
+/// How far an end moves, of which one of both is said.
+pub(in super::super) fn extension(
     days: Option<u32>,
     until: Option<&str>,
-    to: impl FnOnce(Timestamp) -> Extension,
+    only_later: bool,
 ) -> Result<Extension, Problem> {
+    let to = if only_later { Extension::Until } else { Extension::AtLeast };
     match (days, until.map(str::parse)) {
         (Some(days @ 1..), None) => Ok(Extension::Days(days)),
         (None, Some(Ok(until))) => Ok(to(until)),
@@ -158,8 +160,7 @@ pub(in super::super) struct Move {
 
 impl Move {
     fn extension(&self) -> Result<Extension, Problem> {
-        let to = if self.only_later { Extension::Until } else { Extension::AtLeast };
-        extension(self.days, self.until.as_deref(), to)
+        extension(self.days, self.until.as_deref(), self.only_later)
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct LicenseBody {
     pub(crate) starts: String,
     #[schema(format = "date-time")]
     pub(crate) expires: Option<String>,
+    /// How many days each computer may use it; none for a license that is no trial.
+    pub(crate) trial_days: Option<u32>,
     pub(crate) lease_days: Option<u32>,
     pub(crate) margin_days: Option<u32>,
     #[schema(format = "date-time")]
@@ -130,6 +132,7 @@ impl LicenseBody {
             metadata: terms.metadata.iter().cloned().collect(),
             starts: terms.starts.to_string(),
             expires: text(terms.expires),
+            trial_days: terms.trial_days,
             lease_days: terms.lease_days,
             margin_days: terms.margin_days,
             updates_until: text(terms.updates_until),

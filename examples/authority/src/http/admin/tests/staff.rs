@@ -63,6 +63,38 @@ async fn what_a_product_sells_is_changed_by_its_revision() {
 }
 
 #[tokio::test]
+async fn a_product_gives_trials_of_a_license_and_one_is_extended_once_for_each_key() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let product = get(&authority, &token, "/v1/admin/products").await.json()["products"][0].clone();
+    assert_eq!(product["trial_license"], Value::Null);
+    let sale = json!({ "licensee": "Trials", "terms": { "trial_days": 14, "seats": 9 } });
+    let sold = post(&authority, &token, "1", LICENSES, sale).await.json();
+    let (id, key) = (&sold["licenses"][0]["id"], sold["licenses"][0]["key"].as_str().unwrap());
+    let license = format!("{LICENSES}/{}", id.as_str().unwrap());
+    assert_eq!(get(&authority, &token, &license).await.json()["trial_days"], 14);
+    let path = format!("/v1/admin/products/{}/edit", product["id"].as_str().unwrap());
+    let edit = async |key: &str, version: &str, license: &Value| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        post_with(&authority, &token, &headers, &path, json!({ "trial_license": license })).await
+    };
+    let edited = edit("2", "\"1\"", id).await.json();
+    assert_eq!((&edited["trial_license"], &edited["revision"]), (id, &2.into()));
+    assert_eq!(edit("3", "\"2\"", &"no id".into()).await.problem(), (400, "malformed".into()));
+    assert_eq!(edit("4", "\"2\"", &Value::Null).await.json()["trial_license"], Value::Null);
+
+    authority.activated("one", key).await;
+    let seat = get(&authority, &token, "/v1/admin/seats").await.json()["seats"][0].clone();
+    let extend = format!("/v1/admin/seats/{}/extend-trial", seat["handle"].as_str().unwrap());
+    let extended = post(&authority, &token, "5", &extend, json!({ "days": 7 })).await.json();
+    assert_eq!(post(&authority, &token, "5", &extend, json!({ "days": 7 })).await.json(), extended);
+    let again = post(&authority, &token, "6", &extend, json!({ "until": extended["until"] })).await;
+    assert_eq!(again.json(), extended);
+    let refused = post(&authority, &token, "7", &extend, json!({})).await;
+    assert_eq!(refused.problem(), (400, "malformed".into()));
+}
+
+#[tokio::test]
 async fn an_owner_makes_accounts_tokens_and_deployment_keys_and_ends_them() {
     let authority = Authority::new().await;
     let owner = authority.signed_in(Role::Owner).await;
