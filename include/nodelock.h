@@ -556,6 +556,15 @@ enum nodelock_status
    */
   NODELOCK_TRIAL_USED = 81,
   /**
+   * The license has the vendor approve each activation. The request is kept there and stays pending
+   * here: the same one gets its license once it is approved.
+   */
+  NODELOCK_APPROVAL_WANTED = 82,
+  /**
+   * The vendor refused the request.
+   */
+  NODELOCK_REQUEST_REFUSED = 83,
+  /**
    * A fault of the library. The client that it happened in does nothing any more; free it and make a new
    * one.
    */
@@ -2604,6 +2613,12 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_TRIALS_WITH_TAG 14
 
 /**
+ * The requests under a name that wait for approval, or were approved or refused. The value is the name, such as
+ * `7KX2M9`. Found: the records of NODELOCK_CHANGE_APPROVAL whose name begins with it.
+ */
+#define NODELOCK_QUERY_APPROVALS_OF 15
+
+/**
  * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
@@ -2681,6 +2696,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_EXTENDED 15
 
 /**
+ * The vendor approved a request, or refused it. Nothing is sent: its device hears of it when it asks again.
+ */
+#define NODELOCK_DECISION_RULED 16
+
+/**
  * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
  * kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
  */
@@ -2748,6 +2768,18 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_DESCRIPTION 12
 
 /**
+ * A request that waits for approval, or was approved or refused, takes the place of the one of that name, which is
+ * that of the seat that it asks for. It may go once there is a seat of that name, and when it is old.
+ */
+#define NODELOCK_CHANGE_APPROVAL 13
+
+/**
+ * The requests of a device for seats of a license go, whatever was said of them. The name is the device key, and
+ * nodelock_decision_change_license() the license. A vendor that suspends or ends a license deletes all requests of it.
+ */
+#define NODELOCK_CHANGE_FORGET_APPROVALS 14
+
+/**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
  * not. Belongs to the caller; may be read from any number of threads.
  */
@@ -2807,7 +2839,8 @@ extern "C" {
  *   "starts": 0, "expires": null, "trial_days": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
  *   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
- *   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
+ *   "replace": null, "deactivations": null, "activations": null, "period_days": null,
+ *   "approval": "none", "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
  * ```
@@ -2817,7 +2850,8 @@ extern "C" {
  * without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware,
  * `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and `activations`
  * are how many there may be, for the whole life of the license or, with `period_days`, in each period of so many days
- * from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an error.
+ * from `starts` on. With `approval` `required` each activation waits for nodelock_decide_approval(). A vendor that
+ * suspends a license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -3149,7 +3183,7 @@ nodelock_status nodelock_records_new(const nodelock_issuer *issuer,
  *   (nodelock_decision_change_is_lapsed()), how many used up a deactivation (nodelock_decision_change_is_counted())
  *   and an activation (nodelock_decision_change_is_activation()), and what NODELOCK_CHANGE_ALLOWANCES stored under its
  *   id, or `null`;
- * - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
+ * - seats, evidence, check-ins, requests that wait, attempts and counts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
  * NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -3199,6 +3233,7 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
+ * NODELOCK_APPROVAL_WANTED: it waits for nodelock_decide_approval(); NODELOCK_REQUEST_REFUSED: that refused it;
  * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
  * under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
  * NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT,
@@ -3379,6 +3414,24 @@ nodelock_status nodelock_decide_return(const char *seat,
                                        uint64_t now,
                                        nodelock_decision **decision,
                                        nodelock_error **error);
+
+/**
+ * Approves the request for a seat, or refuses it. `seat` is the name under which NODELOCK_CHANGE_APPROVAL stored it.
+ * With `refusal` NULL it is approved: the same request gets its license when it comes again, if a seat is free then.
+ * Otherwise its device hears that it was refused, with that text, which may be empty and has 200 bytes at most. An
+ * approval is taken back by a refusal until the seat is granted. The same again changes nothing.
+ *
+ * NODELOCK_DECISION_RULED. NODELOCK_UNKNOWN_SEAT: no such request waits. NODELOCK_REQUEST_REFUSED: it was refused
+ * before. NODELOCK_INVALID_INPUT: the text.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_approval(const char *seat,
+                                         const char *refusal,
+                                         const nodelock_records *records,
+                                         uint64_t now,
+                                         nodelock_decision **decision,
+                                         nodelock_error **error);
 
 /**
  * Resets an allowance of a license, or grants extra ones until its next period. `allow` is JSON:
@@ -3565,8 +3618,9 @@ const char *nodelock_decision_change_record(const nodelock_decision *decision,
                                             size_t index);
 
 /**
- * The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
- * cancelled under an unknown license key, for every other change, and beyond the last.
+ * The license of a seat or of a request that waits for approval, by its place among the changes. Lent until the
+ * decision is freed. NULL for a request that was cancelled under an unknown license key, for every other change, and
+ * beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_change_license(const nodelock_decision *decision,

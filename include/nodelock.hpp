@@ -91,11 +91,9 @@ public:
     [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }
-    // With NODELOCK_NO_FREE_SEAT: the seats that there are, for details::replace, and when the next one lapses; 0 if none does.
+    // With NODELOCK_NO_FREE_SEAT: the seats that there are, for details::replace, and when the next one lapses; with NODELOCK_TRIAL_USED: when the trial ended. 0 for never.
     [[nodiscard]] const std::vector<listed_seat> &seats() const noexcept { return listed; }
-    [[nodiscard]] std::uint64_t next_lapse() const noexcept { return lapse; }
-    // With NODELOCK_TRIAL_USED: when the trial of this machine ended; 0 if the authority did not say.
-    [[nodiscard]] std::uint64_t trial_ended() const noexcept { return trial; }
+    [[nodiscard]] std::uint64_t next_lapse() const noexcept { return lapse; } [[nodiscard]] std::uint64_t trial_ended() const noexcept { return trial; }
 };
 
 namespace detail {

@@ -13,8 +13,9 @@ use crate::{
     Already, Error, ErrorKind, Result, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
-    licensing_time::TimeMarks,
+    licensing_time::{Reading, TimeMarks},
     message::{LicenseId, Reason},
+    verdict::Machine,
 };
 
 /// How many seats may wait for their receipts. Each is a few hundred bytes; nobody gets near it who does not try.
@@ -121,9 +122,10 @@ impl Unanswered {
     /// and a clock that was set back since keeps nobody waiting.
     fn pause(&self, now: Timestamp, is_usable: bool) -> Option<Timestamp> {
         let longest = if is_usable { LONGEST_PAUSE } else { FIRST_PAUSE };
-        let doubled = 1_u32.checked_shl(self.times.saturating_sub(1)).unwrap_or(u32::MAX);
+        let doublings = if mutated!(PausesStayShort) { 0 } else { self.times.saturating_sub(1) };
+        let doubled = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let until = self.last.plus(FIRST_PAUSE.saturating_mul(doubled).min(longest));
-        (self.last <= now && now < until).then_some(until)
+        (self.last <= now && now < until && !mutated!(StartsAskAlways)).then_some(until)
     }
 
     /// Why a start must not ask now, if it must not.
@@ -282,6 +284,23 @@ impl Record {
         Ok(())
     }
 
+    /// Time has passed on a machine that is this to the license (docs/PROTOCOL.md, A changed machine).
+    pub(crate) fn observe(&mut self, machine: Machine, now: Reading) {
+        let recorded = self.time.recorded();
+        self.time.observe(now);
+        // A change that was recorded while the clock was ahead may lie in the future of the corrected clock.
+        let licensing_now = self.time.at(now).now;
+        let before = self.changed_since.filter(|_| !mutated!(GraceStartsAnew));
+        let since = |since: Timestamp| Some(before.unwrap_or(since).min(licensing_now));
+        self.changed_since = match machine {
+            Machine::Fits => None,
+            Machine::Changed => since(licensing_now),
+            Machine::Hidden if mutated!(HiddenCountsFromNow) => since(licensing_now),
+            Machine::Hidden => since(recorded),
+            Machine::Another => self.changed_since,
+        };
+    }
+
     /// A start is about to ask the authority: noted before, so that of many starts at once one asks. Returns the note
     /// of the starts before.
     ///
@@ -293,6 +312,9 @@ impl Record {
         }
         let times = self.unanswered.as_ref().map_or(0, |unanswered| unanswered.times);
         let why = ErrorKind::TimedOut.code().to_owned();
+        if mutated!(StartsAskUnnoted) {
+            return Ok(self.unanswered.clone());
+        }
         Ok(self.unanswered.replace(Unanswered { times: times.saturating_add(1), last: now, why }))
     }
 
@@ -379,7 +401,8 @@ impl Record {
             return Err(Error::new(ErrorKind::WrongRequest, text));
         }
         // Only a later license is the authority's word on a machine that has changed.
-        let changed_since = changed_since.filter(|_| facts.revision == active.revision);
+        let is_same = facts.revision == active.revision && !mutated!(SameLicenseEndsGrace);
+        let changed_since = changed_since.filter(|_| is_same);
         *active = license(&active.activation);
         self.changed_since = changed_since;
         self.unanswered = None;

@@ -259,7 +259,7 @@ pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
     let days = if license.policy.has_grace() { license.policy.grace_days() } else { 0 };
     let until = since.plus_days(days.into());
     let grace_until = Some(until).filter(|_| situation.machine.is_in_grace());
-    if grace_until.is_some_and(|until| now >= until) {
+    if grace_until.is_some_and(|until| now >= until) && !mutated!(GraceNeverEnds) {
         return Verdict::WrongMachine { reason: over };
     }
     if let Some(by) = situation.time.set_back {

@@ -310,6 +310,35 @@ fn every_citation_and_link_leads_somewhere() {
     assert!(faults.is_empty(), "\n{faults}");
 }
 
+/// The titles in a document's list of contents: the numbered links before its first section.
+fn contents(text: &str) -> Vec<&str> {
+    let before = text.split("\n## ").next().unwrap_or_default();
+    let entries = before.lines().filter_map(|line| line.split_once(". [")?.1.split_once("](#"));
+    entries.map(|(title, _)| title).collect()
+}
+
+fn sections(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("## ")).map(unnumbered).collect()
+}
+
+#[test]
+fn a_list_of_contents_has_every_section_in_its_order() {
+    let (library, files) = repository();
+    let mut lists = 0;
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = outside_code(&fs::read_to_string(library.root.join(path)).unwrap());
+        let listed = contents(&text);
+        if !listed.is_empty() {
+            lists += 1;
+            assert_eq!(listed, sections(&text), "{}", path.display());
+        }
+    }
+    assert!(lists > 0);
+    let planted = "1. [One](#one)\n2. [Two](#two)\n\n## One\n\n## Two\n\n## Three\n";
+    assert_ne!(contents(planted), sections(planted));
+    assert_eq!(contents(planted), ["One", "Two"]);
+}
+
 #[test]
 fn no_line_of_prose_is_too_long() {
     let (library, mut paths) = repository();

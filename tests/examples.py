@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "target" / "examples-without-their-calls"
-FEATURES = ["authority", "capi", "description", "online", "qr", "testing", "tokio"]
+FEATURES = ["authority", "capi", "description", "online", "qr", "socks", "testing", "tokio"]
 MINIMUM = 40
 # Types whose values come out of a method.
 MADE_BY = {"PendingRequest": ["pending", "begin"], "Deactivation": ["cancel", "deactivate_offline"]}

@@ -13,7 +13,10 @@ import koffi from 'koffi';
 const ABI_VERSION = 1;
 
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
-export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81 };
+export const Status = {
+  UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81, APPROVAL_WANTED: 82,
+  REQUEST_REFUSED: 83,
+};
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Replace = { LICENSE: 1, REQUEST: 2 };
 export const Event = { SENDING: 1, WAITING: 2 };

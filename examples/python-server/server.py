@@ -76,6 +76,20 @@ SCHEMA = """
         DELETE FROM evidence WHERE number <= NEW.number - 100000;
     END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
+    -- Requests that wait for approval, or were approved or refused. Whoever has a license key makes some, so they go after
+    -- 60 days, and of each license the newest are kept and no more.
+    CREATE TABLE approvals (
+        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, record TEXT NOT NULL, kept INTEGER NOT NULL,
+        PRIMARY KEY (handle, device_key)
+    );
+    CREATE INDEX approvals_of_license ON approvals (license, kept);
+    CREATE INDEX approvals_by_age ON approvals (kept);
+    CREATE TRIGGER newest_approvals AFTER INSERT ON approvals
+    BEGIN
+        DELETE FROM approvals WHERE kept < NEW.kept - 60 * 86400;
+        DELETE FROM approvals WHERE license = NEW.license AND kept <
+            (SELECT kept FROM approvals WHERE license = NEW.license ORDER BY kept DESC LIMIT 1 OFFSET 200);
+    END;
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- One row, and the pages under which something may have been signed. They are kept for ever.
     CREATE TABLE history (name TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -100,6 +114,7 @@ FIND = {
     """,
     authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",
+    authority.APPROVALS_OF: "SELECT record FROM approvals WHERE handle = ?",
     authority.ATTEMPTS: "SELECT record FROM attempts WHERE seat = ?",
     # The value has three parts: a license, the last end, how many seats at most.
     authority.SEATS_BY_END: """
@@ -131,6 +146,8 @@ STORE = {
     authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record, peer, kept) VALUES (:name, :record, :peer, :now)",
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
+    authority.STORE_APPROVAL: "REPLACE INTO approvals VALUES (:handle, :device_key, :license, :record, :now)",
+    authority.FORGET_APPROVALS: "DELETE FROM approvals WHERE device_key = :name AND license = :license",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
     authority.STORE_PAGE: "INSERT INTO pages VALUES (:name, :record)",
@@ -294,7 +311,6 @@ class Vendor:
 
     def activate(self, activation, peer):
         """Settles a request. What came along is free also while no license can be signed."""
-        self.limits.license_keys.check(peer)
         try:
             decision, text = self.settle(activation, peer)
         except Refused as refused:
@@ -304,6 +320,7 @@ class Vendor:
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
+        # A right key is not refused because of wrong ones from the same address.
         if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
         return decision, text
@@ -349,6 +366,7 @@ def unseen(decision):
     changes = list(decision.changes)
     forgotten = {change.name for change in changes if change.kind == authority.FORGET_EVIDENCE}
     kept = [change.name for change in changes if change.kind == authority.KEEP_EVIDENCE]
+    kept += [change.name for change in changes if change.kind == authority.STORE_APPROVAL]
     for change in changes:
         if change.kind == authority.INSERT_SEAT and json.loads(change.record)["state"] == "cancelled":
             kept.append(change.name.partition(":")[0])

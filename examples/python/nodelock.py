@@ -22,6 +22,7 @@ UNLIMITED = 2**64 - 1
 # The statuses that a program is likely to ask for; include/nodelock.h has all of them.
 NO_FREE_SEAT = 71
 TRIAL_USED = 81
+APPROVAL_WANTED, REQUEST_REFUSED = 82, 83
 UNREACHABLE = 60
 CANCELLED = 62
 UNSUPPORTED = 2

@@ -6,6 +6,7 @@
 //! left to it. `examples/authority` does that over SQLite and PostgreSQL.
 
 mod allowances;
+mod approval;
 mod attestation;
 mod counts;
 pub mod decision;
@@ -23,6 +24,7 @@ mod verification;
 pub(crate) use self::json::from_hex;
 pub use self::{
     allowances::{Allowance, Allowances, Balance},
+    approval::{APPROVAL_LASTS, Approval, ApprovalPolicy, ApprovalState, MAX_REASON},
     attestation::check_attestation,
     counts::{
         Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, MAX_ATTEMPTS,

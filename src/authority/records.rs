@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    approval::Approval,
     counts::{Attempts, Count, Counting},
     history::History,
     incoming::Evidence,
@@ -58,6 +59,9 @@ pub enum Query {
     EvidenceOf(Handle),
     /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
     CheckIn(SeatName, [u8; 32]),
+    /// The requests under that handle that wait for approval, or were approved or refused: [`Found::Approvals`]. Mostly
+    /// none.
+    ApprovalsOf(Handle),
     /// How many codes were tried at that seat: [`Found::Attempts`].
     Attempts(SeatName),
     /// How often that happened to a license within a year: [`Found::Count`].
@@ -79,6 +83,8 @@ pub enum Found {
     Evidence(Vec<Evidence>),
     /// The revision of the license that a check-in was answered with; none if it was not.
     CheckIn(Option<u32>),
+    /// Requests.
+    Approvals(Vec<Approval>),
     /// Attempts; the default if there were none.
     Attempts(Attempts),
     /// What the ledger noted of its service; none if it noted nothing yet.
@@ -124,6 +130,7 @@ pub struct Records {
     trials_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
+    approvals: BTreeMap<Handle, Vec<Approval>>,
     attempts: BTreeMap<SeatName, Attempts>,
     history: Option<Option<Box<History>>>,
     pages: BTreeMap<Page, bool>,
@@ -219,6 +226,12 @@ impl Records {
             }
             (Query::CheckIn(name, digest), Found::CheckIn(revision)) => {
                 self.check_ins.insert((name, digest), revision);
+            }
+            (Query::ApprovalsOf(handle), Found::Approvals(approvals)) => {
+                if approvals.iter().any(|approval| approval.name().handle != handle) {
+                    return Err(other());
+                }
+                self.approvals.insert(handle, approvals);
             }
             (Query::Attempts(name), Found::Attempts(attempts)) => {
                 self.attempts.insert(name, attempts);
@@ -321,6 +334,10 @@ impl Records {
         self.check_ins.get(&(name, digest)).copied()
     }
 
+    pub(super) fn approvals_of(&self, handle: Handle) -> Option<&[Approval]> {
+        self.approvals.get(&handle).map(Vec::as_slice)
+    }
+
     pub(super) fn attempts(&self, name: SeatName) -> Option<Attempts> {
         self.attempts.get(&name).copied()
     }
@@ -356,6 +373,7 @@ impl Records {
             Query::TrialsWithTag(license, tag) => !self.trials_with_tags.contains_key(&(*license, *tag)),
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
+            Query::ApprovalsOf(handle) => !self.approvals.contains_key(handle),
             Query::Attempts(name) => !self.attempts.contains_key(name),
             Query::History => self.history.is_none(),
             Query::Page(page) => !self.pages.contains_key(page),

@@ -192,6 +192,11 @@ pub struct Seat {
     /// Whether a request of another device named it and took its place.
     pub(super) by_customer: bool,
     pub(super) heard_after_end: Option<Timestamp>,
+    /// On how many days its device spoke after the seat was released.
+    #[serde(default)]
+    pub(super) came_back: u32,
+    #[serde(default)]
+    pub(super) came_back_at: Option<Timestamp>,
 }
 
 /// What the receipts of a seat say. Set once: whatever comes again is answered the same.
@@ -429,9 +434,19 @@ impl Seat {
         self.by_customer
     }
 
-    /// When the device last spoke after the seat's end, to the day.
+    /// When the device was last answered with the seat's end, to the day.
     pub fn heard_after_end(&self) -> Option<Timestamp> {
         self.heard_after_end
+    }
+
+    /// On how many days its device spoke after the seat was released, by a check-in, a proof or code, or its request.
+    pub fn came_back(&self) -> u32 {
+        self.came_back
+    }
+
+    /// When it did so last, to the day; none if it never did.
+    pub fn came_back_at(&self) -> Option<Timestamp> {
+        self.came_back_at
     }
 
     /// The lease of the latest license; none if the terms have none.
@@ -501,10 +516,12 @@ impl Seat {
 
 #[cfg(test)]
 impl Seat {
-    /// The seat without what no decision goes by: why it was given up, and the digests by which a proof or code is
-    /// known again, which save a verification and change no answer. Without it the model has fewer states.
+    /// The seat without what no decision goes by: why it was given up, when its device came back, and the digests by
+    /// which a proof or code is known again, which save a verification and change no answer. Without it the model has
+    /// fewer states.
     pub(crate) fn reduced(mut self) -> Self {
         self.reason = Reason::Other;
+        (self.came_back, self.came_back_at) = (0, None);
         if let Some(acknowledged) = &mut self.acknowledged {
             (acknowledged.proof, acknowledged.code) = (None, None);
         }

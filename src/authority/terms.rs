@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     allowances::{Allowance, Allowances},
+    approval::ApprovalPolicy,
     history::Gap,
     json,
 };
@@ -96,6 +97,9 @@ pub struct LicenseTerms {
     /// activations and deactivations again. None is one for the whole life.
     #[serde(default)]
     pub period_days: Option<u32>,
+    /// Whether each activation waits until the vendor approves it.
+    #[serde(default)]
+    pub approval: ApprovalPolicy,
     /// How far a machine may change.
     #[serde(default)]
     pub policy: Policy,
@@ -183,6 +187,7 @@ impl LicenseTerms {
             deactivations: None,
             activations: None,
             period_days: None,
+            approval: ApprovalPolicy::default(),
             policy: Policy::default(),
             suspended: false,
         }
@@ -321,9 +326,9 @@ impl LicenseTerms {
     /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
     pub(super) fn check_usable(&self, now: Timestamp) -> Result<()> {
         let id = self.id;
-        let text = match self.expires.filter(|end| now >= *end) {
+        let text = match self.expires.filter(|end| now >= *end && !mutated!(EndedIssues)) {
             Some(end) => format!("license {id} has ended at {end}"),
-            None if self.suspended => format!("license {id} is suspended"),
+            None if self.suspended && !mutated!(SuspendedIssues) => format!("license {id} is suspended"),
             None => return Ok(()),
         };
         Err(Error::new(ErrorKind::LicenseEnded, text))

@@ -35,6 +35,7 @@ pub struct SeatTrail {
     check_ins: u32,
     renewals: u32,
     copies: u32,
+    returns: Vec<Timestamp>,
     lapses: u32,
     /// Whether the seat was entered again from its device's license, which tells more than this trail.
     healed: bool,
@@ -70,6 +71,9 @@ impl SeatTrail {
         let is_renewal = is(EventKind::Renewed) || is(EventKind::Unreleased);
         self.renewals += u32::from(is_renewal);
         self.copies += u32::from(is(EventKind::CopySuspected) && line.before == Some(SeatState::Active));
+        if is(EventKind::CameBack) {
+            self.returns.push(line.at);
+        }
         self.lapses += u32::from(is(EventKind::Lapsed));
         self.healed |= is(EventKind::Healed);
         if line.before.is_none() || is(EventKind::CheckedIn) || is_renewal {
@@ -104,6 +108,16 @@ impl SeatTrail {
         }
         if seat.copies != self.copies {
             wrong("copies", format!("it is {}, and {} were noted", seat.copies, self.copies));
+        }
+        let returns = self.returns.len();
+        if usize::try_from(seat.came_back) != Ok(returns) {
+            wrong("came_back", format!("it is {}, and {returns} were noted", seat.came_back));
+        }
+        if seat.came_back_at.map_or(returns > 0, |last| !self.returns.contains(&last)) {
+            wrong(
+                "came_back_at",
+                "it was noted at another time that its device came back, or not at all".into(),
+            );
         }
         if seat.lapsed && self.lapses == 0 {
             wrong("lapsed", "it was not noted that it lapsed".into());
@@ -246,6 +260,8 @@ mod tests {
             ("reason", Seat { reason: Reason::Moved, ..seat.clone() }),
             ("notice", Seat { notice: Some("stolen".into()), ..seat.clone() }),
             ("sync_token", Seat { sync_token: [2; 16], ..seat.clone() }),
+            ("came_back", Seat { came_back: 1, ..seat.clone() }),
+            ("came_back_at", Seat { came_back_at: Some(before), ..seat.clone() }),
             ("heard_after_end", Seat { heard_after_end: Some(before), ..seat.clone() }),
         ] {
             let found = trail.check(&damaged);

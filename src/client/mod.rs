@@ -59,7 +59,6 @@ use crate::{
     record::{Activation, Current, NO_LICENSE, NO_REQUEST, Pending, Record, Release, Replace},
     store::Writer,
     system,
-    verdict::Machine,
 };
 
 /// Where a client takes its picture of the machine from.
@@ -168,17 +167,7 @@ impl Client {
         let machine = loaded.machine;
         let now = self.reading();
         self.change(|record, _| {
-            let recorded = record.time.recorded();
-            record.time.observe(now);
-            // A change that was recorded while the clock was ahead may lie in the future of the corrected clock.
-            let licensing_now = record.time.at(now).now;
-            let since = |since: Timestamp| Some(record.changed_since.unwrap_or(since).min(licensing_now));
-            record.changed_since = match machine {
-                Machine::Fits => None,
-                Machine::Changed => since(licensing_now),
-                Machine::Hidden => since(recorded),
-                Machine::Another => record.changed_since,
-            };
+            record.observe(machine, now);
             Ok(true)
         })
     }

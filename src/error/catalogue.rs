@@ -215,6 +215,17 @@ macro_rules! catalogue {
                 "the trial of this machine is over",
                 "Buy a license, and enter its key. The vendor can let the trial last longer.";
 
+                /// The license has the vendor approve each activation. The request is kept there and stays pending
+                /// here: the same one gets its license once it is approved.
+                ApprovalWanted, NODELOCK_APPROVAL_WANTED = 82, "approval-wanted", authority, 409,
+                "the vendor has to approve the request first",
+                "Wait for the vendor's word, then ask again: the same request gets the license.";
+
+                /// The vendor refused the request.
+                RequestRefused, NODELOCK_REQUEST_REFUSED = 83, "request-refused", ends, 403,
+                "the vendor refused the request",
+                "Ask the vendor why.";
+
                 /// The bytes are truncated, have something left over, or break a rule of the format.
                 Malformed, NODELOCK_MALFORMED = 100, "malformed", authority, 400,
                 "damaged or not in this format",

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use super::{
-    Outside,
+    Mutant, Outside,
     facts::{Message, NOW, Name, RESTORED, Read, STEP, Universe, page},
 };
 use crate::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Allowance, Allowances, Attempts, Count, Counting, Evidence, Found, Gap, History, LicenseRecord,
-        LicenseTerms, Query, Records, Seat, SeatName, SeatState, Usage,
+        Allowance, Allowances, Approval, Attempts, Count, Counting, Evidence, Found, Gap, History,
+        LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName, SeatState, Usage,
         decision::{
             self, Allow, Change, Decision, Draft, Event, EventKind, Moment, Note, Refusal, Ruling, Step,
             Unsigned,
@@ -42,6 +42,11 @@ pub(super) struct Tables {
     resets: u8,
     /// When the trial of each computer began, and whether the vendor let it last longer, by the model's own reckoning.
     trials: [Option<(u8, bool)>; 2],
+    /// Requests that wait, or were approved or refused, and by the model's own reckoning those that may be granted and
+    /// those that were refused.
+    approvals: BTreeMap<Name, Approval>,
+    pub(super) approved: u32,
+    pub(super) refused: u32,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -87,10 +92,32 @@ pub(super) struct Heard {
     pub(super) lacks_an_activation: bool,
     /// Whether it was refused because the trial of the machine is over.
     pub(super) lacks_a_trial: bool,
+    /// Whether it was refused because the vendor has not approved it.
+    pub(super) lacks_approval: bool,
+    /// The request that the vendor approved or refused, and whether that was noted.
+    pub(super) ruled: Option<(Name, Ruled)>,
+    pub(super) is_noted: bool,
+    /// Whether what was granted took the place of another seat.
+    pub(super) took_a_place: bool,
     /// Whether it was noted that the ledger had lost something.
     pub(super) is_healed: bool,
     /// Whether an allowance was reset, or more was granted of it.
     pub(super) is_allowed: bool,
+    /// The seat that a customer released.
+    pub(super) released_by_customer: Option<Name>,
+}
+
+/// What the vendor says of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ruled {
+    Approved,
+    Refused,
+}
+
+/// Whether it says that a seat went to a new one.
+fn takes_a_place(event: &Event) -> bool {
+    use EventKind::{HeldTakenOver, Lost, Replaced};
+    matches!(event.kind, HeldTakenOver | Lost | Replaced)
 }
 
 impl Tables {
@@ -138,9 +165,11 @@ impl Tables {
 
     /// Reckons what a decision has used up: a seat that is new and takes no place, and a deactivation that counted.
     fn reckon(&mut self, before: &Self, events: &[Event], universe: &Universe) {
+        // A seat that lapsed leaves no place to take.
+        let counted = before.counting(universe);
+        let counted = |seat: SeatName| counted & universe.holder(seat).bit() != 0;
         let takes_a_place = |event: &Event| {
-            use EventKind::{HeldTakenOver, Lost, Replaced};
-            matches!(event.kind, HeldTakenOver | Lost | Replaced)
+            takes_a_place(event) && (event.kind != EventKind::Replaced || event.seat.is_some_and(counted))
         };
         let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let is_new = |name: &Name| !before.seats.contains_key(name);
@@ -346,19 +375,80 @@ impl Tables {
             answer.lacks_a_seat = refusal.kind() == ErrorKind::NoFreeSeat;
             answer.lacks_an_activation = refusal.kind() == ErrorKind::NoActivationLeft;
             answer.lacks_a_trial = refusal.kind() == ErrorKind::TrialUsed;
+            answer.lacks_approval =
+                matches!(refusal.kind(), ErrorKind::ApprovalWanted | ErrorKind::RequestRefused);
         }
         answer
     }
 
-    /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
+    /// A customer releases a seat with the license key alone; none if a rule refuses.
+    pub(super) fn released_by_customer(&self, name: Name, universe: &Universe) -> Option<Heard> {
+        let (license, handle) = (universe.terms.id, self.seats.get(&name)?.handle());
+        let released = self.decide(universe, |r, m| decision::customer_release(license, handle, r, m));
+        Some(Heard { released_by_customer: Some(name), ..released.ok()?.0 })
+    }
+
+    /// Whether a device that has this seat would be told that giving it up uses nothing up.
+    pub(super) fn may_give_up(&self, name: Name, universe: &Universe) -> Option<bool> {
+        let claim = universe.preflight(name);
+        let decided = self.decide(universe, |r, m| decision::preflight(&claim, r, m));
+        decided.ok().map(|(_, ruling)| ruling.is_allowed())
+    }
+
+    /// The vendor says something of a request that was kept.
+    pub(super) fn ruled(&self, name: Name, ruled: Ruled, universe: &Universe) -> Option<Heard> {
+        let seat = universe.name_of_seat(name);
+        let decided = self.decide(universe, |r, m| match ruled {
+            Ruled::Approved => decision::approve(seat, r, m),
+            Ruled::Refused => decision::refuse_request(seat, "", r, m),
+        });
+        let (mut answer, _) = decided.ok()?;
+        match ruled {
+            Ruled::Approved => answer.ledger.approved |= name.bit(),
+            Ruled::Refused => {
+                answer.ledger.approved &= !name.bit();
+                answer.ledger.refused |= name.bit();
+            }
+        }
+        Some(Heard { ruled: Some((name, ruled)), ..answer })
+    }
+
+    /// All that the vendor may say of requests, and the end of them where it stops a license.
+    fn ruled_on(&self, universe: &Universe) -> Vec<Heard> {
+        let both = |name: &Name| [(*name, Ruled::Approved), (*name, Ruled::Refused)];
+        let ruled = self.approvals.keys().flat_map(both);
+        let mut answers: Vec<_> =
+            ruled.filter_map(|(name, ruled)| self.ruled(name, ruled, universe)).collect();
+        answers.retain(|answer| answer.ledger != *self);
+        let mut stopped = Self { approved: 0, refused: 0, ..self.clone() };
+        if universe.rules.mutant != Some(Mutant::StoppingKeepsRequests) {
+            stopped.approvals.clear();
+        }
+        answers.push(Heard { ledger: stopped, ..self.unchanged() });
+        answers
+    }
+
+    /// What those may do who send no message. An administrator: release a seat by force, return a held one, renew an
+    /// active one once, rule on a request. A customer: release a seat.
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
-        let mut answers = Vec::new();
+        let mut answers = if universe.rules.approval { self.ruled_on(universe) } else { Vec::new() };
+        if universe.rules.customers {
+            answers.extend(self.seats.keys().filter_map(|name| self.released_by_customer(*name, universe)));
+        }
+        if !universe.rules.administered {
+            return answers;
+        }
         for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
             let mut released = self.decide(universe, |r, m| decision::release(name, "", r, m));
             if universe.rules.unreleases
                 && let Ok((answer, _)) = &mut released
             {
                 answer.replies.clear();
+            }
+            if let Ok((answer, _)) = &mut released {
+                let others = !universe.names_of_key(universe.holder(name).machine);
+                answer.ledger.approved &= others;
+                answer.ledger.refused &= others;
             }
             let may_be_taken_back = seat.state() == SeatState::Revoked && seat.revision() <= 2;
             let unreleased = (universe.rules.unreleases && may_be_taken_back)
@@ -405,8 +495,13 @@ impl Tables {
             lacks_a_seat: false,
             lacks_an_activation: false,
             lacks_a_trial: false,
+            lacks_approval: false,
+            ruled: None,
+            is_noted: false,
+            took_a_place: false,
             is_healed: false,
             is_allowed: false,
+            released_by_customer: None,
         }
     }
 
@@ -428,7 +523,9 @@ impl Tables {
         if universe.rules.trial > 0 {
             ledger.begin_trials(self, universe);
         }
-        Ok((Heard { ledger, replies, is_healed, ..self.unchanged() }, ruling))
+        let (is_noted, took_a_place) = (!events.is_empty(), events.iter().any(takes_a_place));
+        let heard = Heard { ledger, replies, is_healed, is_noted, took_a_place, ..self.unchanged() };
+        Ok((heard, ruling))
     }
 }
 
@@ -510,6 +607,10 @@ impl decision::Ledger for Ledger<'_> {
             Query::CheckIn(name, digest) => {
                 Found::CheckIn(self.tables.check_ins.get(&(self.holder(*name), *digest)).copied())
             }
+            Query::ApprovalsOf(handle) => {
+                let of = self.tables.approvals.values().filter(|of| of.name().handle == *handle);
+                Found::Approvals(of.cloned().collect())
+            }
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
             Query::History => Found::History(self.tables.history.clone().map(Box::new)),
@@ -525,6 +626,7 @@ impl decision::Ledger for Ledger<'_> {
     fn store(&mut self, change: Change) -> Result<()> {
         match change {
             Change::Insert { seat, .. } => {
+                self.tables.approvals.remove(&self.holder(seat.name()));
                 let before = self.tables.seats.insert(self.holder(seat.name()), self.kept(seat));
                 if before.is_some() {
                     return Err(Error::about(ErrorKind::WrongRequest, "a seat of that name"));
@@ -546,6 +648,12 @@ impl decision::Ledger for Ledger<'_> {
             Change::Forget(evidence) => self.tables.evidence.retain(|kept| kept.0 != evidence),
             Change::RememberCheckIn { seat, digest, revision, .. } => {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
+            }
+            Change::Approval(approval) => {
+                self.tables.approvals.insert(self.holder(approval.name()), *approval);
+            }
+            Change::ForgetApprovals { device, .. } => {
+                self.tables.approvals.retain(|_, approval| approval.name().device_key != device);
             }
             Change::Attempts(..) | Change::Describe { .. } => {}
             Change::Allowances(_, allowances) => self.tables.allowances = allowances,

@@ -9,13 +9,14 @@ use crate::{
     ActivationRequest, Binding, LicenseBody, LicenseId, Outcome, Page, Random, Reason, ReceiptBody, Result,
     RevocationBody, Roots, SigningKey, Timestamp,
     authority::{
-        ActivationFile, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim, SeatName, TypedCode,
+        ActivationFile, ApprovalPolicy, CheckInClaim, Evidence, LicenseTerms, PreflightClaim, Records,
+        ReleaseClaim, SeatName, TypedCode,
         decision::{self, Decision, Moment, Refusal, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     message::{
-        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed,
+        CheckInBody, PreflightBody, ProofBody, RecoveryBody, RequestBody, Signed,
         frame::bundle,
         product_tag,
         request::{commitment, replacing},
@@ -225,6 +226,9 @@ impl Universe {
         terms.reinstalls = Some(rules.reinstalls);
         terms.replace = Some(rules.replace);
         terms.trial_days = (rules.trial > 0).then(|| u32::from(rules.trial) * STEP);
+        if rules.approval {
+            terms.approval = ApprovalPolicy::Required;
+        }
         if rules.days > 0 {
             terms.lease_days = Some(rules.leases[0] * STEP);
             terms.margin_days = Some(STEP);
@@ -274,6 +278,18 @@ impl Universe {
         let machines = [0, 1, COPY].into_iter().filter(is_of_key);
         let mut names = machines.filter_map(|machine| self.find_name(machine, seat.handle));
         names.next().expect("a machine drew it")
+    }
+
+    /// The seat of an activation.
+    pub(super) fn name_of_seat(&self, name: Name) -> SeatName {
+        let device = &self.devices[usize::from(name.machine)];
+        SeatName { handle: self.handle(name), device_key: device.key.public_key() }
+    }
+
+    /// Every activation of the device key that a machine has.
+    pub(super) fn names_of_key(&self, machine: u8) -> u32 {
+        let machines = [0, 1, COPY].into_iter().filter(|other| self.have_one_key(machine, *other));
+        machines.flat_map(|machine| self.names(machine)).fold(0, |set, name| set | name.bit())
     }
 
     /// Whether activations of these numbers are of one device key.
@@ -358,6 +374,14 @@ impl Universe {
         let read = Rc::new(self.sign(message).expect("the bodies are valid"));
         self.read.borrow_mut().insert(message.clone(), read.clone());
         read
+    }
+
+    /// A device's question whether its seat may be given up.
+    pub(super) fn preflight(&self, name: Name) -> PreflightClaim {
+        let body =
+            PreflightBody { handle: self.handle(name), nonce: [0; 16], time: NOW, extensions: Vec::new() };
+        let signed = Signed::sign_by_device(body, &self.device(name).key).expect("the body is valid");
+        PreflightClaim::read(signed.as_bytes()).expect("it was just made")
     }
 
     fn sign(&self, message: &Message) -> Result<Read> {

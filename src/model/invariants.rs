@@ -32,7 +32,7 @@
 
 use super::{
     Invariant,
-    authority::{Heard, Tables},
+    authority::{Heard, Ruled, Tables},
     device::{Act, ModelMachine, Records},
     facts::{Along, Message, Name, Proof, STEP, Signer, Universe},
     space::{LEDGER, SENT, Space, State, members},
@@ -248,8 +248,13 @@ fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
     if ledger.has_had_its_trial(name, universe) {
         return true;
     }
-    let answer =
-        ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false, word: None }, universe);
+    let request = Message::Request { name, releases: Vec::new(), recovery: false, word: None };
+    let mut answer = ledger.hear(&request, universe);
+    if answer.lacks_approval
+        && let Some(approved) = answer.ledger.ruled(name, Ruled::Approved, universe)
+    {
+        answer = approved.ledger.hear(&request, universe);
+    }
     answer.ledger.state(name) == Some(SeatState::Active)
 }
 
@@ -358,8 +363,25 @@ pub(super) fn flaw_of_answers(
         if answer.replies.iter().any(is_late) {
             return Some("a license is signed after the trial");
         }
+        if let Some(flaw) = flaw_of_approval(ledger, message, answer, universe) {
+            return Some(flaw);
+        }
         if answer.is_allowed && answer.ledger.seats != ledger.seats {
             return Some("a seat changed with an allowance");
+        }
+        if let Some(released) = answer.released_by_customer {
+            let is_silent = ledger.now().since(ledger.seats[&released].contact()).as_secs() >= 7 * 86_400;
+            let has_changed = |name: &&Name| ledger.seats[*name] != answer.ledger.seats[*name];
+            let mut changed = ledger.seats.keys().filter(has_changed);
+            if !changed.all(|name| *name == released && is_silent && counted & name.bit() != 0) {
+                return Some("a customer released a seat that is in use, or is over by itself");
+            }
+            let again = answer.ledger.released_by_customer(released, universe);
+            let is_same =
+                again.is_some_and(|again| again.ledger == answer.ledger && again.replies == answer.replies);
+            if !is_same {
+                return Some("a customer's release that comes again is another one");
+            }
         }
         let used_up = |name: &Name| answer.ledger.seats.get(name).is_some_and(Seat::is_counted);
         let lapsed = |(name, seat): (&Name, &Seat)| {
@@ -385,6 +407,15 @@ pub(super) fn flaw_of_answers(
             let is_first = *seat.machine() == universe.digest(*name);
             seat.state() == SeatState::Returned && !is_first && !seat.is_counted()
         };
+        if let Some(Message::Proof(Proof { name, cancelled: false, .. })) = message
+            && ledger.state(*name) == Some(SeatState::Active)
+            && answer.ledger.state(*name) != Some(SeatState::Active)
+        {
+            let is_returned = answer.ledger.state(*name) == Some(SeatState::Returned);
+            if ledger.may_give_up(*name, universe) != Some(is_returned) {
+                return Some("a device that asked was told otherwise than what became of its seat");
+            }
+        }
         let is_counted = universe.terms.deactivations.is_some();
         if let Some(Message::Proof(Proof { name, .. }) | Message::Code(name)) = message
             && is_counted
@@ -483,6 +514,38 @@ pub(super) fn flaw_of_answers(
         }
     }
     None
+}
+
+/// What is wrong with an answer where activations wait for approval.
+fn flaw_of_approval(
+    ledger: &Tables,
+    message: Option<&Message>,
+    answer: &Heard,
+    universe: &Universe,
+) -> Option<&'static str> {
+    if let Some((name, ruled)) = answer.ruled {
+        if answer.ledger.seats != ledger.seats {
+            return Some("a seat changed with an approval");
+        }
+        if ruled == Ruled::Approved && ledger.refused & name.bit() != 0 {
+            return Some("a request that was refused is approved");
+        }
+        let Some(again) = answer.ledger.ruled(name, ruled, universe) else {
+            return Some("what the vendor said of a request cannot be said again");
+        };
+        if again.is_noted || again.ledger != answer.ledger {
+            return Some("the same was said twice of a request, and counted twice");
+        }
+    }
+    let Some(Message::Request { name, .. }) = message.filter(|_| universe.rules.approval) else {
+        return None;
+    };
+    let is_approved = ledger.approved & name.bit() != 0;
+    let is_granted = ledger.state(*name).is_none() && answer.ledger.state(*name) == Some(SeatState::Active);
+    if is_granted && !answer.took_a_place && !is_approved {
+        return Some("a seat was granted that nobody approved");
+    }
+    (answer.lacks_approval && is_approved).then_some("a request is kept waiting that was approved")
 }
 
 /// What is wrong with how a machine took a message.

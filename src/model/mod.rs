@@ -28,6 +28,7 @@ mod random;
 mod runs;
 mod search;
 mod space;
+mod starts;
 mod table;
 
 use std::cell::Cell;
@@ -48,6 +49,8 @@ struct Rules {
     trial: u8,
     /// Whether the vendor lets the trial of a seat's machine last a step longer, once for each computer.
     extends: bool,
+    /// Whether each activation waits for the vendor's approval, who may say either, and stop the license meanwhile.
+    approval: bool,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -75,6 +78,8 @@ struct Rules {
     reinstalls: u32,
     /// How many seats may be replaced, and whether the second machine's request names the first one's seat.
     replace: u32,
+    /// Whether a customer releases seats with the license key alone, as many as may be replaced.
+    customers: bool,
     /// Whether the second machine's clock is days behind.
     is_behind: bool,
     /// Whether the ledger may be restored once to an earlier copy, and what the host finds outside of it then.
@@ -131,6 +136,22 @@ pub(crate) enum Mutant {
     /// A license that takes the place of another forgets the other's seat.
     ReplacedForgotten,
 
+    // Starts and grace; caught by the stories in `starts`.
+    /// The days of grace are not looked at.
+    GraceNeverEnds,
+    /// Each observation of a changed machine begins its days anew.
+    GraceStartsAnew,
+    /// For a machine that shows too little the days count from the observation.
+    HiddenCountsFromNow,
+    /// The license that is there already, installed once more, ends the days of grace.
+    SameLicenseEndsGrace,
+    /// A start asks whatever came of the ones before.
+    StartsAskAlways,
+    /// A start does not note that it asks.
+    StartsAskUnnoted,
+    /// The pause after a start that asked in vain does not grow.
+    PausesStayShort,
+
     // The device's clock; caught by the tests beside `src/licensing_time`.
     /// A clock that was ahead may not be set back.
     ClockAllowanceZero,
@@ -147,6 +168,14 @@ pub(crate) enum Mutant {
     /// Of the readings of the clocks, the smaller one counts.
     SmallerReadingTaken,
 
+    // The terms, and the ledger that hosts test with.
+    /// Anything is issued for a license that is suspended.
+    SuspendedIssues,
+    /// Anything is issued for a license that has ended.
+    EndedIssues,
+    /// A license key that was replaced activates still.
+    OldKeysActivate,
+
     // The decisions.
     /// Activate: a request is granted however many seats are taken.
     SeatsUncounted,
@@ -158,6 +187,16 @@ pub(crate) enum Mutant {
     JoinsAnyMachine,
     /// Activate: a request replaces a seat whose device was heard of lately.
     LiveSeatIsReplaced,
+    /// Activate: a seat is replaced however many were.
+    ReplacementUncounted,
+    /// Activate, release by a customer: a seat that lapsed is replaced.
+    LapsedSeatIsReplaced,
+    /// Activate: a request takes the place of a seat of its machine that lapsed.
+    LapsedSeatIsJoined,
+    /// Activate: a device's request takes the place of its own seat, though that lapsed.
+    LapsedOwnSeatIsJoined,
+    /// Release by a customer: it is forgotten that the seat was released before.
+    CustomersReleaseForgotten,
     /// Activate: a request takes the place of a seat that was asked for after it.
     OlderRequestJoins,
     /// Redeem: a seat that took the place of another is cancelled as if it had been the first.
@@ -246,12 +285,30 @@ pub(crate) enum Mutant {
     TrialOutlived,
     /// Trial: the vendor lets one seat's last longer, and not its machine's.
     ExtensionForgotten,
+    /// Activate: a request is granted though nobody approved it.
+    ApprovalUnasked,
+    /// Activate: what was approved for one device lets another's request pass.
+    AnothersApproval,
+    /// Approve: a second approval counts once more.
+    ApprovedTwice,
+    /// Approve: a request that was refused is approved.
+    RefusedIsApproved,
+    /// Refuse: an approval stays that is taken back.
+    ApprovalNotTakenBack,
+    /// Release: what the device has asked for stays approved.
+    ReleaseKeepsRequests,
+    /// Stop a license: what was asked for stays approved.
+    StoppingKeepsRequests,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.
     HeldGoesToAnyMachine,
     /// Redeem a code: it need not fit the commitment of the seat whose handle it names.
     CodeFitsItsHandle,
+    /// Preflight: the allowance of deactivations is not looked at.
+    PreflightIgnoresAllowance,
+    /// Preflight: giving up a lapsed seat is said to use up a deactivation.
+    PreflightOfLapsedCounts,
     /// Check in: a seat that was given up is renewed.
     ChecksInAfterTheEnd,
     /// Recover: one that comes late frees what the device asked for since.
@@ -268,6 +325,8 @@ pub(crate) enum Mutant {
     UnreleasesWhatWasGivenBack,
     /// Take back: a release is taken back whatever counts.
     UnreleaseUncounted,
+    /// Check in: one that was written before the device asked for another seat takes that one's place.
+    LateCheckInTakesBack,
     /// Check in: what an echo is answered with is not taken for heard.
     EchoUnheard,
     /// Return: a seat that is in use is returned too.

@@ -19,6 +19,7 @@ const SIMPLE: Rules = Rules {
     resets: 0,
     trial: 0,
     extends: false,
+    approval: false,
     draws: [2, 2],
     same_handles: false,
     administered: false,
@@ -32,6 +33,7 @@ const SIMPLE: Rules = Rules {
     one_hardware: false,
     reinstalls: 0,
     replace: 0,
+    customers: false,
     is_behind: false,
     restores: None,
     lies: false,
@@ -253,9 +255,37 @@ fn faults_in_replacing_a_named_seat_are_noticed() {
     is_caught(Mutant::LiveSeatIsReplaced, NAMED, Ledger);
 }
 
+/// Seats that a customer releases with the license key alone.
+const RELEASED: Rules = Rules { draws: [1, 1], customers: true, ..NAMED };
+
+#[test]
+fn the_protocol_holds_when_customers_release_seats() {
+    let limit = limit() / 4;
+    let occurring = [Active, Returned, Cancelled, Revoked];
+    holds("released by a customer", RELEASED, Some(limit), &occurring);
+    let rules = Rules { seats: 2, replace: 2, check_ins: 1, ..RELEASED };
+    holds("released by a customer, check-ins", rules, Some(limit / 2), &occurring);
+    let rules = Rules { deactivations: Some(0), ..RELEASED };
+    let occurring = [Active, Held, Returned, Cancelled, Revoked];
+    holds("released by a customer, no deactivation left", rules, Some(limit), &occurring);
+}
+
+#[test]
+fn faults_in_what_customers_release_are_noticed() {
+    is_caught(Mutant::LiveSeatIsReplaced, RELEASED, Ledger);
+    is_caught(Mutant::CustomersReleaseForgotten, RELEASED, Ledger);
+    is_caught(Mutant::ReplacementUncounted, Rules { seats: 2, ..RELEASED }, Ledger);
+    is_caught(Mutant::LapsedSeatIsReplaced, Rules { leases: [1, 1], ..RELEASED }, Ledger);
+}
+
 #[test]
 fn faults_in_taking_a_machine_s_place_are_noticed() {
     is_caught(Mutant::JoinsAnyMachine, Rules { one_hardware: false, ..REINSTALLED }, Ledger);
+    // Who takes the place of nobody uses up an activation.
+    let lapsing = Rules { activations: Some(1), days: 2, check_ins: 0, ..REINSTALLED };
+    is_caught(Mutant::LapsedSeatIsJoined, lapsing, Ledger);
+    let lapsing = Rules { activations: Some(2), days: 2, check_ins: 0, draws: [2, 0], ..REINSTALLED };
+    is_caught(Mutant::LapsedOwnSeatIsJoined, lapsing, Ledger);
     is_caught(Mutant::OlderRequestJoins, Rules { is_behind: true, ..REINSTALLED }, Ledger);
     is_caught(Mutant::JoinedSeatIsUnused, Rules { deactivations: Some(1), ..REINSTALLED }, Ledger);
 }
@@ -386,6 +416,41 @@ fn faults_in_trials_are_noticed() {
     is_caught(Mutant::ExtensionForgotten, Rules { extends: true, ..shared }, Ledger);
 }
 
+/// One seat, where each activation waits for approval.
+const APPROVED: Rules = Rules { approval: true, draws: [1, 1], ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_activations_wait_for_approval() {
+    let limit = limit() / 32;
+    let occurring = [Active, Returned, Cancelled];
+    holds("approved", APPROVED, Some(limit), &occurring);
+    holds("approved, twice", Rules { draws: [2, 0], ..APPROVED }, Some(limit), &occurring);
+    let rules = Rules { same_handles: true, ..APPROVED };
+    holds("approved, same handles", rules, Some(limit), &occurring);
+    let rules = Rules { losses: true, draws: [1, 0], ..APPROVED };
+    holds("approved, lost stores", rules, Some(limit), &occurring);
+    let rules = Rules { approval: true, check_ins: 1, ..REINSTALLED };
+    holds("approved, installed again", rules, Some(limit), &[Active, Replaced, Returned, Cancelled]);
+    let rules = Rules { administered: true, deactivations: Some(0), ..APPROVED };
+    holds("approved, administered", rules, Some(limit), &[Active, Held, Returned, Cancelled, Revoked]);
+}
+
+#[test]
+fn faults_in_approval_are_noticed() {
+    is_caught(Mutant::ApprovalUnasked, APPROVED, Ledger);
+    is_caught(Mutant::ApprovedTwice, APPROVED, Ledger);
+    is_caught(Mutant::RefusedIsApproved, APPROVED, Ledger);
+    is_caught(Mutant::ApprovalNotTakenBack, APPROVED, Ledger);
+    is_caught(Mutant::AnothersApproval, Rules { same_handles: true, ..APPROVED }, Ledger);
+    // A device that has a license, and has asked for another seat.
+    let replaces = Rules { replaces: true, seats: 2, draws: [2, 0], administered: true, ..APPROVED };
+    is_caught(Mutant::ReleaseKeepsRequests, replaces, Ledger);
+    is_caught(Mutant::StoppingKeepsRequests, APPROVED, Ledger);
+    // Approved after the last seat went, and cancelled while it waits.
+    is_caught(Mutant::SeatsUncounted, APPROVED, Ledger);
+    is_caught(Mutant::CancelledForgotten, APPROVED, I2);
+}
+
 /// One seat, whose release the vendor takes back while its device may check in or give it up.
 const UNRELEASED: Rules =
     Rules { draws: [1, 1], administered: true, unreleases: true, check_ins: 2, ..SIMPLE };
@@ -459,6 +524,11 @@ fn faults_in_redemption_are_noticed() {
     is_caught(Mutant::CancelledForgotten, SIMPLE, Ledger);
     is_caught(Mutant::GiveUpFreesTwice, ADMINISTERED, Ledger);
     is_caught(Mutant::AllowanceIgnored, Rules { deactivations: Some(0), ..SIMPLE }, Ledger);
+    // A device that knows of none left keeps its seat, so another one uses up the last one first.
+    let last = Rules { deactivations: Some(1), seats: 2, draws: [1, 1], ..SIMPLE };
+    is_caught(Mutant::PreflightIgnoresAllowance, last, Ledger);
+    let lapsing = Rules { days: 2, ..last };
+    is_caught(Mutant::PreflightOfLapsedCounts, lapsing, Ledger);
     is_caught(Mutant::CodeFitsItsHandle, Rules { same_handles: true, ..SIMPLE }, I1);
 }
 

@@ -168,7 +168,8 @@ impl Space {
         for next in self.ledger(state[LEDGER]).by_itself(&self.universe) {
             steps.push((Step::ByItself, [state[0], state[1], self.ledger_id(next), state[SENT]]));
         }
-        if self.universe.rules.administered {
+        let rules = &self.universe.rules;
+        if rules.administered || rules.approval || rules.customers {
             let list = self.administered(state[LEDGER]);
             self.answer(state, sent, list, Step::Administer, steps);
         }

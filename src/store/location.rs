@@ -131,3 +131,25 @@ fn is_device(stem: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn tombstones_of_a_store_for_the_whole_machine_are_beside_it_whatever_home_is_named() {
+        let Location { store, tombstones, more_tombstones } = system_wide("Example").unwrap();
+        let root = store.parent().and_then(Path::parent).unwrap();
+        let beside = root.join("nodelock-tombstones/+example");
+        let is_once = |first: PathBuf, more: Vec<PathBuf>| {
+            std::iter::once(first).chain(more).filter(|place| *place == beside).count() == 1
+        };
+        assert!(is_once(tombstones, more_tombstones()));
+        for state in [Some("/home/one/.local/state"), Some("/home/two/.local/state"), None] {
+            let location = Location::new(root.to_owned(), state.map(PathBuf::from), "+example".to_owned());
+            assert!(is_once(location.tombstones, (location.more_tombstones)()), "{state:?}");
+        }
+    }
+}

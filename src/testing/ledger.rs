@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use crate::{
     Error, ErrorKind, LicenseId, Metadata, Page, Result, Timestamp,
     authority::{
-        Allowances, Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName,
+        Allowances, Approval, Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName,
         LicenseRecord, LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
@@ -26,6 +26,7 @@ pub struct MemoryLedger {
     evidence: Vec<Evidence>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
+    approvals: BTreeMap<SeatName, Approval>,
     counts: BTreeMap<(LicenseId, Counting), Count>,
     descriptions: BTreeMap<SeatName, Metadata>,
     allowances: BTreeMap<LicenseId, Allowances>,
@@ -49,7 +50,7 @@ impl MemoryLedger {
 
     /// Gives a license another key in place of the one before.
     pub fn rekey(&mut self, license: LicenseId, license_key: &str) {
-        self.keys.retain(|_, id| *id != license);
+        self.keys.retain(|_, id| *id != license || mutated!(OldKeysActivate));
         self.keys.extend(LicenseKeyName::new(license_key).map(|key| (key.hash(), license)));
     }
 
@@ -80,6 +81,16 @@ impl MemoryLedger {
 
     fn seats(&self, test: impl Fn(&Seat) -> bool) -> Vec<Seat> {
         self.seats.values().filter(|seat| test(seat)).cloned().collect()
+    }
+
+    /// The requests that wait for approval, or were approved or refused, also those that were granted since.
+    pub fn approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.values()
+    }
+
+    /// Forgets the requests of a license, which a vendor does when it stops the license.
+    pub fn forget_approvals_of(&mut self, license: LicenseId) {
+        self.approvals.retain(|_, approval| approval.license_id() != license);
     }
 
     /// A license with what its seats add up to; none if nobody was sold one.
@@ -143,6 +154,10 @@ impl Ledger for MemoryLedger {
                 Found::Evidence(about.cloned().collect())
             }
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
+            Query::ApprovalsOf(handle) => {
+                let of = self.approvals.values().filter(|approval| approval.name().handle == handle);
+                Found::Approvals(of.cloned().collect())
+            }
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
             Query::Count(id, counted) => {
                 Found::Count(self.counts.get(&(id, counted)).cloned().unwrap_or_default())
@@ -172,6 +187,11 @@ impl Ledger for MemoryLedger {
                 self.check_ins.insert((seat, digest), revision);
             }
             Change::Describe { seat, description } => drop(self.descriptions.insert(seat, description)),
+            Change::Approval(approval) => drop(self.approvals.insert(approval.name(), *approval)),
+            Change::ForgetApprovals { license, device } => {
+                let is_meant = |of: &Approval| of.license_id() == license && of.name().device_key == device;
+                self.approvals.retain(|_, approval| !is_meant(approval));
+            }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Count(id, counted, count) => drop(self.counts.insert((id, counted), count)),
             Change::Allowances(id, allowances) => drop(self.allowances.insert(id, allowances)),

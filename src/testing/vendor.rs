@@ -7,8 +7,8 @@ use crate::{
     Answer, Clock as _, DeactivationReceipt, Error, ErrorKind, License, LicenseId, Page, Random, Result,
     Revocation, Roots, SigningKey, Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
-        PreflightClaim, Records, ReleaseClaim, Reply, Seat, TypedCode, Usage,
+        ActivationFile, Approval, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS,
+        LicenseTerms, PreflightClaim, Records, ReleaseClaim, Reply, Seat, SeatName, TypedCode, Usage,
         decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Handle, LicenseKey},
@@ -251,6 +251,30 @@ impl Vendor {
         let act = |records: &Records, moment: &Moment| decision::release(name, notice, records, moment);
         let revocation = self.decide(act)?.1.revocation;
         revocation.ok_or_else(|| Error::about(ErrorKind::GivenUp, "a release"))
+    }
+
+    /// Approves the request of a device, on terms that have each activation approved
+    /// ([`LicenseTerms::approval`]): the same request gets its license when it comes again, if a seat is free then.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`] when no such request waits, and with [`ErrorKind::RequestRefused`].
+    pub fn approve(&mut self, handle: Handle) -> Result<()> {
+        let name = self.waiting(handle)?;
+        self.decide(|records, moment| decision::approve(name, records, moment)).map(drop)
+    }
+
+    /// Refuses the request of a device. It hears so, with the reason, when it asks again.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`] when no such request waits.
+    pub fn refuse(&mut self, handle: Handle, reason: &str) -> Result<()> {
+        let name = self.waiting(handle)?;
+        self.decide(|records, moment| decision::refuse_request(name, reason, records, moment)).map(drop)
+    }
+
+    fn waiting(&self, handle: Handle) -> Result<SeatName> {
+        let mut names = self.ledger.approvals().map(Approval::name).filter(|name| name.handle == handle);
+        names
+            .next()
+            .ok_or_else(|| Error::about(ErrorKind::UnknownSeat, format!("the request for seat {handle}")))
     }
 
     /// A new license for a seat, as a file for a device that does not check in.

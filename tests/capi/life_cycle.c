@@ -1169,6 +1169,43 @@ static void trials(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
+/* The vendor approves each activation: one is approved, one refused, and what waits goes with its device's seat. */
+static void approvals(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first"), *other = device(vendor, "second");
+    nodelock_license *license = NULL;
+    nodelock_decision *decision = NULL;
+    char first[128], second[128];
+    EXPECT(NODELOCK_APPROVAL_WANTED, nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(first, sizeof first, "%s", vendor->rows[vendor->row_count - 1].name);
+    EXPECT(NODELOCK_APPROVAL_WANTED, nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(second, sizeof second, "%s", vendor->rows[vendor->row_count - 1].name);
+    CHECK(vendor->rows[vendor->row_count - 1].kind == NODELOCK_CHANGE_APPROVAL && vendor_taken(vendor) == 0);
+
+    OK(vendor_decide(vendor, decide_approval, first, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RULED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "request-approved") == 0);
+    CHECK(nodelock_decision_change_license(decision, 0) != NULL);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    CHECK(vendor_taken(vendor) == 1);
+    EXPECT(NODELOCK_UNKNOWN_SEAT, vendor_decide(vendor, decide_approval, first, 0, &decision, &error));
+
+    OK(vendor_decide(vendor, decide_request_refusal, second, 0, &decision, &error));
+    nodelock_decision_free(decision);
+    decision = NULL;
+    EXPECT(NODELOCK_REQUEST_REFUSED, vendor_decide(vendor, decide_approval, second, 0, &decision, &error));
+
+    size_t rows = vendor->row_count;
+    OK(vendor_decide(vendor, decide_forced_release, first, 0, &decision, &error));
+    CHECK(vendor->row_count == rows - 1);
+    nodelock_decision_free(decision);
+    nodelock_license_free(license);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -1208,6 +1245,9 @@ int main(int count, char **arguments)
     restored(&vendor);
     vendor_close(&vendor);
 
+    vendor_open(&vendor, 2, ",\"approval\":\"required\"");
+    approvals(&vendor);
+    vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"replace\":3");
     no_free_seat(&vendor);
     vendor_close(&vendor);

@@ -239,6 +239,20 @@ static inline size_t vendor_find(const struct vendor *vendor, uint32_t kind, con
     return at;
 }
 
+/* Forgets what a device has asked for. There is one license. */
+static inline void vendor_forget_approvals(struct vendor *vendor, const char *device)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < vendor->row_count; at++) {
+        struct row *row = &vendor->rows[at];
+        if (row->kind == NODELOCK_CHANGE_APPROVAL && strcmp(strchr(row->name, ':') + 1, device) == 0)
+            row_free(row);
+        else
+            vendor->rows[kept++] = *row;
+    }
+    vendor->row_count = kept;
+}
+
 static inline void vendor_store(struct vendor *vendor, const nodelock_decision *decision)
 {
     for (size_t i = 0; i < nodelock_decision_change_count(decision); i++) {
@@ -246,6 +260,10 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         const char *record = nodelock_decision_change_record(decision, i);
         uint32_t change = nodelock_decision_change_kind(decision, i), kind = change;
         const char *same = NULL;
+        if (change == NODELOCK_CHANGE_FORGET_APPROVALS) {
+            vendor_forget_approvals(vendor, name);
+            continue;
+        }
         if (change == NODELOCK_CHANGE_UPDATE_SEAT)
             kind = NODELOCK_CHANGE_INSERT_SEAT;
         if (change == NODELOCK_CHANGE_FORGET_EVIDENCE)
@@ -310,6 +328,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_KEEP_EVIDENCE && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CHECK_IN:
         return row->kind == NODELOCK_CHANGE_CHECK_IN && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_APPROVALS_OF:
+        return row->kind == NODELOCK_CHANGE_APPROVAL && strncmp(row->name, value, length) == 0;
     case NODELOCK_QUERY_ATTEMPTS:
         return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_COUNT:
@@ -413,6 +433,20 @@ static inline nodelock_status decide_unrelease(const struct message *message, co
                                                uint64_t now, nodelock_decision **decision, nodelock_error **error)
 {
     return nodelock_decide_unrelease((const char *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_approval(const struct message *message, const nodelock_records *records,
+                                              uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_approval((const char *)message->data, NULL, records, now, decision, error);
+}
+
+static inline nodelock_status decide_request_refusal(const struct message *message, const nodelock_records *records,
+                                                     uint64_t now, nodelock_decision **decision,
+                                                     nodelock_error **error)
+{
+    const char *reason = "this license is for the lab";
+    return nodelock_decide_approval((const char *)message->data, reason, records, now, decision, error);
 }
 
 static inline nodelock_status decide_return(const struct message *message, const nodelock_records *records,
@@ -653,15 +687,21 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
         status = vendor_decide(vendor, decide_check_in, message, size, &decision, &error);
     else
         status = vendor_activate(vendor, message, size, &decision, &error);
+    /* Of a trial, when it ended: in the error of a check-in, in the decision of a request. */
+    uint64_t ended = nodelock_error_trial_ended(error);
     nodelock_error_free(error);
     error = NULL;
     nodelock_reply *reply = NULL;
-    if (status == NODELOCK_OK)
+    if (status == NODELOCK_OK) {
         status = nodelock_decision_refusal(decision);
+        ended = nodelock_decision_trial_ended(decision);
+    }
+    char trial[64];
+    snprintf(trial, sizeof trial, "{\"trial_ended\":%llu}", (unsigned long long)ended);
     if (status == NODELOCK_CERTIFICATE_EXPIRED && !is_preflight && !is_release && !is_check_in)
         vendor_free_along(vendor, message, size);
     if (status != NODELOCK_OK) {
-        put_problem(answer, 409, status, nodelock_decision_seats(decision));
+        put_problem(answer, 409, status, ended > 0 ? trial : nodelock_decision_seats(decision));
     } else if (is_preflight) {
         put_answer(answer, 200, nodelock_decision_is_allowed(decision) ? "{\"allowed\":true}" : "{\"allowed\":false}");
     } else if (nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error) != NODELOCK_OK) {

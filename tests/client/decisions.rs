@@ -6,8 +6,8 @@ use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
     Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
-        ActivationFile, Allowance, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim,
-        SeatState, TypedCode, Verification,
+        ActivationFile, Allowance, ApprovalPolicy, CheckInClaim, Found, PreflightClaim, Query, Records,
+        ReleaseClaim, SeatState, TypedCode, Verification,
         decision::{self, Allow, Change, Decision, Ledger as _, Moment, Note, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
@@ -137,6 +137,26 @@ fn a_recovery_needs_what_the_device_held() {
     let request = device.client().recover_offline().unwrap();
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "recover", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
+#[test]
+fn an_activation_that_is_approved_needs_its_approval_and_ruling_needs_the_request() {
+    let mut vendor = Vendor::new();
+    vendor.terms().approval = ApprovalPolicy::Required;
+    let device = Device::new(&vendor, "first");
+    let request = device.client().begin(vendor.license_key()).unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "wait", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Refused(_)), "{ruling:?}");
+    vendor.activate(&request.to_bytes()).unwrap_err();
+    let name = request.request().into();
+    let ruling = needs_all_of_it(&vendor, "refuse", &|r, m| decision::refuse_request(name, "no", r, m));
+    assert!(matches!(ruling, Ruling::Ruled(_)), "{ruling:?}");
+    let ruling = needs_all_of_it(&vendor, "approve", &|r, m| decision::approve(name, r, m));
+    assert!(matches!(ruling, Ruling::Ruled(_)), "{ruling:?}");
+    vendor.approve(request.request().handle).unwrap();
+    let ruling = needs_all_of_it(&vendor, "approved", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
 }
 

@@ -5,8 +5,10 @@ mod activations;
 mod adversary;
 mod advice;
 mod allowance;
+mod approvals;
 #[cfg(feature = "online")]
 mod asynchronous;
+mod came_back;
 mod check;
 mod clock;
 #[cfg(feature = "online")]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::authority::{
-    Allowance, Allowances, Attempts, Count, Counting, Evidence, History, LicenseRecord, LicenseTerms, Seat,
-    SeatState, Usage,
+    Allowance, Allowances, Approval, ApprovalState, Attempts, Count, Counting, Evidence, History,
+    LicenseRecord, LicenseTerms, Seat, SeatState, Usage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -134,6 +134,15 @@ fn attempts_counts_and_check_ins_are_as_documented() {
     assert_eq!(serde_json::from_str::<u32>(example("Check-in")).unwrap(), 2);
     let attempts: Attempts = keeps_its_form("Attempts");
     assert_eq!((attempts.count(), attempts.end().unix_seconds()), (3, 1_800_086_400));
+}
+
+#[test]
+fn a_request_that_waits_is_as_documented() {
+    let approval: Approval = keeps_its_form("Approval");
+    assert_eq!((approval.label(), approval.ends().unwrap().unix_seconds()), ("desk", 1_802_595_600));
+    for state in ApprovalState::ALL {
+        assert!(section("Approval").contains(&format!("`{state}`")), "{state}");
+    }
 }
 
 #[test]

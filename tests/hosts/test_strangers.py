@@ -186,6 +186,20 @@ class Kept(unittest.TestCase):
         self.assertEqual(self.settle(4, None), KEPT, "the vendor at the desk")
         self.assertEqual(self.rows(), [("", 1), ("a", 2), ("b", 1)])
 
+    def test_wrong_license_keys_of_a_peer_refuse_no_right_one(self):
+        wrong = mock.Mock(refusal=mock.Mock(status=server.authority.UNKNOWN_LICENSE))
+        right = mock.Mock(refusal=None)
+
+        def activate(decision, peer):
+            with mock.patch.object(self.vendor, "settle", lambda *_: (decision, "text")):
+                return self.vendor.activate(mock.Mock(releases=[]), peer)[0]
+
+        for _ in range(20):
+            self.assertIs(activate(wrong, "a"), wrong)
+        self.assertRaises(TooMany, activate, wrong, "a")
+        self.assertIs(activate(right, "a"), right)
+        self.assertIs(activate(wrong, "b"), wrong)
+
     def test_cancelled_seats_go_once_their_requests_are_outdated(self):
         five_years, now = 5 * 365 * 86_400, 2_000_000_000
 

@@ -59,6 +59,9 @@ pub(crate) enum Failure {
     UnknownCredential(String),
     #[error("there is no webhook {0}")]
     UnknownWebhook(String),
+    /// Why.
+    #[error("nothing can be mailed for that license: {0}")]
+    NotMailed(&'static str),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     /// The license.
@@ -248,6 +251,7 @@ impl Failure {
             Self::UnknownAccount(_) => "unknown-account".into(),
             Self::UnknownCredential(_) => "unknown-credential".into(),
             Self::UnknownWebhook(_) => "unknown-webhook".into(),
+            Self::NotMailed(_) => "not-mailed".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),

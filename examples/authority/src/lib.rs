@@ -27,6 +27,8 @@ mod failure;
 mod http;
 mod keys;
 mod remote;
+#[cfg(test)]
+mod rooms;
 mod service;
 mod store;
 

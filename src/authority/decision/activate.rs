@@ -1,7 +1,7 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, MAX_SEATS_OF_HANDLE, Moment, Refusal, Ruling, Step,
+    Change, EventKind, Moment, Refusal, Ruling, Step, approve, crowded,
     heal::end_phantom,
     outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
@@ -12,6 +12,7 @@ use crate::{
     ActivationRequest, Error, ErrorKind, LicenseId, Timestamp,
     authority::{
         allowances::{Allowance, Balance},
+        approval::ApprovalPolicy,
         counts::Counting,
         incoming::{ActivationFile, LastWord},
         records::{Query, Records},
@@ -41,8 +42,10 @@ use crate::{
 /// [`REQUEST_LASTS`](super::REQUEST_LASTS) ago, [`ErrorKind::CrowdedHandle`] when
 /// [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that handle,
 /// [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
-/// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
-/// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same
+/// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::ApprovalWanted`] for one that waits until
+/// the vendor has [ruled](super::approve()) on it, and [`ErrorKind::RequestRefused`] for one that the vendor refused;
+/// [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose place it could take;
+/// [`ErrorKind::WrongRequest`] for a second request under the same
 /// name; [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is
 /// over; and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
@@ -78,7 +81,8 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         cancel(work, request, binding)?;
         return Ok(Ruling::Refused(is_over(ErrorKind::RequestCancelled, request.handle)));
     }
-    // What is refused from here on changes nothing but what came along, and counts that it matches no seat.
+    // What is refused from here on changes nothing but what came along, counts that it matches no seat or that a
+    // released machine is back, and may wait for approval.
     let mut tried = work.clone();
     match answer(&mut tried, file, key, assigned, given_up) {
         Ok(ruling) => {
@@ -86,7 +90,11 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
             Ok(ruling)
         }
         Err(Stop::Refused(refusal)) => {
-            work.keep_unmatched(tried);
+            work.keep_of_refused(tried);
+            let asked = work.seat(request.into()).filter(|seat| seat.request_digest == request.digest());
+            if let Some(seat) = asked.cloned() {
+                work.note_return(&seat, "request");
+            }
             Ok(Ruling::Refused(refusal))
         }
         Err(stop) => Err(stop),
@@ -144,11 +152,7 @@ fn answer(
         return Err(refuse(ErrorKind::Outdated, text));
     }
     if is_crowded(work, request.handle)? {
-        let text = format!(
-            "{MAX_SEATS_OF_HANDLE} devices have asked for a seat under the name {}; make a new request",
-            request.handle
-        );
-        return Err(refuse(ErrorKind::CrowdedHandle, text));
+        return Err(crowded(request.handle));
     }
     let recovered = recover(work, file)?;
     // The recovery before this one may have been granted and then taken back, because its answer was lost: what it was
@@ -203,6 +207,11 @@ fn answer(
         }
     }
     let is_activation = is_new && (joined.is_none() || mutated!(TakeoverIsAnActivation));
+    // What cannot be granted anyway needs no approval.
+    let takes_no_place = door == Door::Request && joined.is_none() && !mutated!(ApprovalUnasked);
+    if takes_no_place && terms.approval == ApprovalPolicy::Required && work.has_room(terms)? {
+        approve::check(work, &seat)?;
+    }
     let mut seat = joined.unwrap_or(seat);
     if is_activation {
         seat = seat.with_activation();
@@ -270,7 +279,7 @@ fn join_own(
             other.state == SeatState::Active
             && other.license_id == terms.id
             && other.name() != seat.name()
-            && other.counts(terms, now, &gaps)
+            && (other.counts(terms, now, &gaps) || mutated!(LapsedOwnSeatIsJoined))
             && other.is_on(&request.fingerprint, terms)
             // One that the network delivers late must not take the place of its successor. Both dates are by one clock.
             && other.requested < request.created
@@ -359,7 +368,8 @@ pub(super) fn replace(
     let now = work.moment.now;
     let mut seats = work.seats_of_handle(named)?;
     let gaps = work.gaps()?;
-    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now, &gaps));
+    let counts = |other: &Seat| other.counts(terms, now, &gaps) || mutated!(LapsedSeatIsReplaced);
+    seats.retain(|other| other.license_id == terms.id && counts(other));
     // Two devices may have drawn one handle: then nobody can tell which is meant.
     let [other] = &seats[..] else { return Ok(None) };
     let Some(replaced) = other.replaced_by_customer(now).filter(|_| Some(other.name()) != but) else {
@@ -367,7 +377,9 @@ pub(super) fn replace(
     };
     let before = work.count_of(terms.id, Counting::Replaced)?;
     let Some(after) = before.once_more(terms.replace(), now) else { return Ok(None) };
-    work.set_count(terms.id, Counting::Replaced, after);
+    if !mutated!(ReplacementUncounted) {
+        work.set_count(terms.id, Counting::Replaced, after);
+    }
     work.update(replaced.clone());
     let detail = replaced.notice.clone().unwrap_or_default();
     work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);

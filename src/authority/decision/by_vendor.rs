@@ -1,7 +1,7 @@
 //! What a vendor does to a seat or a license by itself.
 
 use super::{
-    EventKind, Moment, Refusal, Ruling, Step, step,
+    Change, EventKind, Moment, Refusal, Ruling, Step, step,
     work::{Door, Stop, Work, refuse},
 };
 use crate::{
@@ -45,6 +45,8 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
 /// device, should it speak up. Once more gets the same revocation. A held seat was given up by its device, so it
 /// returns to the pool and there is nobody to tell: [`Ruling::Returned`].
 ///
+/// Requests of the device that wait for approval, or were approved or refused, are forgotten.
+///
 /// `notice` is for the customer: at most 1,024 bytes on one line.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the notice, [`ErrorKind::UnknownSeat`], and [`ErrorKind::GivenUp`] when
@@ -66,6 +68,9 @@ fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Rul
         refuse(ErrorKind::GivenUp, format!("seat {name} was given up, so there is nothing to release"))
     })?;
     work.update(released.clone());
+    if let Some(license) = seat.license_id().filter(|_| !mutated!(ReleaseKeepsRequests)) {
+        work.store(Change::ForgetApprovals { license, device: seat.device_key });
+    }
     work.note(EventKind::Released, Some(&seat), &released, notice);
     if released.state == SeatState::Returned {
         return Ok(Ruling::Returned(released));

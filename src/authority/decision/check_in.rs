@@ -90,7 +90,9 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
             // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes
             // late: a store that was lost takes nothing back. Both dates are by one clock.
             Some(other)
-                if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
+                if other.device_key == seat.device_key
+                    && other.requested > claim.check_in.body.time
+                    && !mutated!(LateCheckInTakesBack) =>
             {
                 let (late, new) = (seat.handle, other.handle);
                 let text = format!(
@@ -180,11 +182,13 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
             && let Some(license) = seat.license_id()
         {
             let after = work.count_of(license, Counting::Replaced)?.once_more(u32::MAX, work.moment.now);
-            let detail = "a seat that a customer replaced was in use";
-            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
             work.set_count(license, Counting::Replaced, after.unwrap_or_default());
         }
         work.update(heard);
+    }
+    if !is_echo {
+        let seat = work.seat(seat.name()).unwrap_or(seat).clone();
+        work.note_return(&seat, "check-in");
     }
     let notice = match seat.state {
         SeatState::Revoked => seat.notice.clone().unwrap_or_default(),
@@ -209,7 +213,9 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
         }
         let license = work.license_of(&seat)?;
         let uses_one_up = work.counts(&seat, &license.terms)?;
-        Ok(license.left(Allowance::Deactivations, work.moment.now).filter(|_| uses_one_up))
+        let uses_one_up = uses_one_up || mutated!(PreflightOfLapsedCounts);
+        let left = license.left(Allowance::Deactivations, work.moment.now);
+        Ok(left.filter(|_| uses_one_up && !mutated!(PreflightIgnoresAllowance)))
     };
     let decided = decide();
     step(decided.map(|deactivations_left| work.decide(Ruling::Preflight { deactivations_left })))

@@ -48,7 +48,7 @@ fn decide(work: &mut Work<'_>, license: LicenseId, named: Handle) -> Result<Ruli
         .terms;
     let mut seats = work.seats_of_handle(named)?;
     seats.retain(|seat| seat.license_id == license);
-    let released = match seats.iter().find(|seat| seat.by_customer) {
+    let released = match seats.iter().find(|seat| seat.by_customer && !mutated!(CustomersReleaseForgotten)) {
         Some(before) => before.clone(),
         None if seats.is_empty() => {
             return Err(refuse(ErrorKind::UnknownSeat, format!("license {license} has no seat {named}")));

@@ -15,7 +15,7 @@ pub struct Event {
     pub license: Option<LicenseId>,
     /// The seat; none if nobody has asked for it yet.
     pub seat: Option<SeatName>,
-    /// The seat's state before; none for a new one.
+    /// The seat's state before; none for a new one, and for a request that waits.
     pub before: Option<SeatState>,
     /// The seat's state now.
     pub after: Option<SeatState>,
@@ -59,8 +59,16 @@ pub enum EventKind {
     Unreleased,
     /// The vendor let the trial of a seat's machine last longer.
     TrialExtended,
+    /// The device of a seat that was released speaks again.
+    CameBack,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
+    /// A request waits for approval.
+    RequestWaiting,
+    /// The vendor approved a request.
+    RequestApproved,
+    /// The vendor refused a request.
+    RequestRefused,
     /// Another copy of a store seems to be in use, or one from before a deactivation is.
     CopySuspected,
     /// A code was tried at a seat.
@@ -81,7 +89,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -98,7 +106,11 @@ impl EventKind {
         Self::Released,
         Self::Unreleased,
         Self::TrialExtended,
+        Self::CameBack,
         Self::Allowed,
+        Self::RequestWaiting,
+        Self::RequestApproved,
+        Self::RequestRefused,
         Self::CopySuspected,
         Self::CodeTried,
         Self::EvidenceKept,
@@ -127,7 +139,11 @@ impl EventKind {
             Self::Released => "released",
             Self::Unreleased => "unreleased",
             Self::TrialExtended => "trial-extended",
+            Self::CameBack => "came-back",
             Self::Allowed => "allowed",
+            Self::RequestWaiting => "request-waiting",
+            Self::RequestApproved => "request-approved",
+            Self::RequestRefused => "request-refused",
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",
             Self::EvidenceKept => "evidence-kept",

@@ -16,6 +16,7 @@
 //! | renew, by the vendor | [`renew`] | the [name](super::SeatName) of a seat |
 //! | release a seat, by the vendor | [`release`] | the name of a seat |
 //! | take a release back, by the vendor | [`unrelease`] | the name of a seat |
+//! | approve a request, or refuse it, by the vendor | [`approve()`], [`refuse_request`] | the name of a seat |
 //! | return a held seat, by the vendor | [`return_held`] | the name of a seat |
 //! | let a trial last longer, by the vendor | [`extend_trial`] | the name of a seat |
 //! | reset an allowance or grant extra ones, by the vendor | [`allow`] | the license, and which allowance |
@@ -40,6 +41,7 @@
 //! (`docs/PROTOCOL.md`, The authority's rules).
 
 mod activate;
+mod approve;
 mod by_vendor;
 mod check_in;
 mod code;
@@ -55,14 +57,15 @@ mod work;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use self::work::Stop;
-use crate::{Page, Roots, Timestamp};
+use self::work::{Stop, refuse};
+use crate::{ErrorKind, Page, Roots, Timestamp, code::Handle};
 
 pub(crate) use self::outcome::Unsigned;
 #[cfg(test)]
 pub(crate) use self::settle::settle_with;
 pub use self::{
     activate::activate,
+    approve::{approve, refuse_request},
     by_vendor::{Allow, allow, extend_trial, release, renew, return_held, unrelease},
     check_in::{check_in, preflight},
     code::redeem_code,
@@ -92,6 +95,14 @@ const FIRST_REQUEST: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
 pub fn outdated(now: Timestamp) -> Range<Timestamp> {
     let limit = now.unix_seconds().saturating_sub(REQUEST_LASTS.as_secs());
     FIRST_REQUEST..Timestamp::from_unix_seconds(limit)
+}
+
+/// That too many devices have asked under a handle.
+fn crowded(handle: Handle) -> Stop {
+    let text = format!(
+        "{MAX_SEATS_OF_HANDLE} devices have asked for a seat under the name {handle}; make a new request"
+    );
+    refuse(ErrorKind::CrowdedHandle, text)
 }
 
 /// When a decision is made, what is random about it, and what its host signs with.

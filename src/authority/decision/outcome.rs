@@ -2,9 +2,10 @@
 
 use super::{Event, Refusal};
 use crate::{
-    ActivationRequest, Binding, LicenseId, Outcome, Page, Timestamp,
+    ActivationRequest, Binding, LicenseId, Outcome, Page, PublicKey, Timestamp,
     authority::{
         allowances::Allowances,
+        approval::Approval,
         counts::{Attempts, Count, Counting},
         history::History,
         incoming::Evidence,
@@ -80,6 +81,8 @@ pub enum Ruling {
         /// How many deactivations are left.
         deactivations_left: Option<u32>,
     },
+    /// The vendor approved a request, or refused it: the request as it is now.
+    Ruled(Box<Approval>),
     /// The vendor reset an allowance of a license, or granted extra ones: the license as it is now.
     Allowed(Box<LicenseRecord>),
     /// The service of the ledger is noted. Copy the [page](History::last_page) outside once this is stored.
@@ -128,6 +131,16 @@ pub enum Change {
         seat: SeatName,
         /// Names and values, as strangers' words.
         description: Metadata,
+    },
+    /// A request that waits for approval, or was approved or refused, in place of what was known of it under its name.
+    /// It may go once there is a seat of that name.
+    Approval(Box<Approval>),
+    /// The requests of a device for seats of that license go, whatever was said of them.
+    ForgetApprovals {
+        /// The license.
+        license: LicenseId,
+        /// The device.
+        device: PublicKey,
     },
     /// How many codes were tried at a seat.
     Attempts(SeatName, Attempts),

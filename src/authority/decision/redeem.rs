@@ -137,6 +137,11 @@ pub(super) fn give_up(
         };
         work.note(kind, Some(seat), &after, format!("{}: {reason}", how(binding)));
     }
+    // The same proof again is an echo, and no sign of life.
+    if seat.acknowledged.is_none() {
+        work.note_return(&after, how(binding));
+        after = work.seat(after.name()).cloned().unwrap_or(after);
+    }
     work.send_receipt(&after, binding);
     Ok(Ruling::Released { seat: after, outcome, deactivations_left, changed })
 }

@@ -86,6 +86,7 @@ pub trait Ledger {
 ///             // A vendor who keeps these answers here too; see `src/testing/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
+///             Query::ApprovalsOf(_) => Found::Approvals(Vec::new()),
 ///             Query::History => Found::History(None),
 ///             Query::Page(_) => Found::Page(false),
 ///             Query::Attempts(_) => Found::Attempts(Default::default()),

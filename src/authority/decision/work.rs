@@ -14,6 +14,7 @@ use crate::{
     ActivationRequest, Error, ErrorKind, LicenseId,
     authority::{
         allowances::Allowances,
+        approval::Approval,
         counts::{Count, Counting},
         history::History,
         records::{Lookup, Query, Records},
@@ -80,6 +81,7 @@ pub(super) struct Work<'r> {
     history: Option<History>,
     new_licenses: BTreeMap<LicenseId, Box<LicenseTerms>>,
     counts: BTreeMap<(LicenseId, Counting), Count>,
+    approvals: BTreeMap<SeatName, Approval>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -97,6 +99,7 @@ impl<'r> Work<'r> {
             history: None,
             new_licenses: BTreeMap::new(),
             counts: BTreeMap::new(),
+            approvals: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -151,11 +154,19 @@ impl<'r> Work<'r> {
         }
     }
 
-    /// Keeps what a refused act has counted of requests that match no seat: it is refused because of that.
-    pub(super) fn keep_unmatched(&mut self, refused: Self) {
+    /// Keeps why a request is refused: that it matches no seat is counted, and it may wait for approval.
+    pub(super) fn keep_of_refused(&mut self, refused: Self) {
         let unmatched =
             refused.counts.into_iter().filter(|((_, counted), _)| *counted == Counting::Unmatched);
         self.counts.extend(unmatched);
+        for waiting in refused.approvals.into_values() {
+            self.note_of_request(EventKind::RequestWaiting, &waiting);
+            self.set_approval(waiting);
+        }
+    }
+
+    pub(super) fn set_approval(&mut self, approval: Approval) {
+        self.approvals.insert(approval.name(), approval);
     }
 
     pub(super) fn set_allowances(&mut self, license: LicenseId, allowances: Allowances) {
@@ -248,6 +259,14 @@ impl<'r> Work<'r> {
         });
     }
 
+    /// The device of a seat speaks, after the seat was released or not: the vendor learns of the first, once a day.
+    pub(super) fn note_return(&mut self, seat: &Seat, by: &str) {
+        if let Some(back) = seat.come_back(self.moment.now) {
+            self.note(EventKind::CameBack, Some(seat), &back, by);
+            self.update(back);
+        }
+    }
+
     pub(super) fn note_of_nobody(&mut self, kind: EventKind, detail: String) {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
@@ -256,6 +275,13 @@ impl<'r> Work<'r> {
         let detail = detail.into();
         let license = Some(license);
         self.events.push(Event { kind, license, seat: None, before: None, after: None, detail });
+    }
+
+    /// Notes what happened to a request, whose seat is not there yet.
+    pub(super) fn note_of_request(&mut self, kind: EventKind, approval: &Approval) {
+        let (license, seat) = (Some(approval.license_id()), Some(approval.name()));
+        let detail = approval.reason().to_owned();
+        self.events.push(Event { kind, license, seat, before: None, after: None, detail });
     }
 
     pub(super) fn decide(self, ruling: Ruling) -> Decision {
@@ -275,6 +301,7 @@ impl<'r> Work<'r> {
                 .chain(seats)
                 .chain(allowances)
                 .chain(counts)
+                .chain(self.approvals.into_values().map(|approval| Change::Approval(Box::new(approval))))
                 .chain(self.history.map(Change::History))
                 .chain(self.store)
                 .collect(),

@@ -87,6 +87,8 @@ impl Seat {
             notice: None,
             by_customer: false,
             heard_after_end: None,
+            came_back: 0,
+            came_back_at: None,
         }
     }
 
@@ -142,6 +144,8 @@ impl Seat {
             notice: None,
             by_customer: false,
             heard_after_end: None,
+            came_back: 0,
+            came_back_at: None,
         }
     }
 
@@ -473,6 +477,18 @@ impl Seat {
     pub(in crate::authority) fn heard_late(&self, now: Timestamp) -> Option<Self> {
         let is_news = self.heard_after_end.is_none_or(|last| now.since(last) >= NOTED_AGAIN);
         is_news.then(|| Self { heard_after_end: Some(now), ..self.clone() })
+    }
+
+    /// The device of a seat that was released speaks again. None when that was noted within a day, and for another
+    /// seat.
+    pub(in crate::authority) fn come_back(&self, now: Timestamp) -> Option<Self> {
+        let is_news = self.came_back_at.is_none_or(|last| now.since(last) >= NOTED_AGAIN);
+        let came_back = self.came_back.saturating_add(1);
+        (self.state == SeatState::Revoked && is_news).then(|| Self {
+            came_back,
+            came_back_at: Some(now),
+            ..self.clone()
+        })
     }
 
     /// The device's store was lost, and the device asks for a new seat: this one returns to the pool, and the new

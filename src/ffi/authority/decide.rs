@@ -59,6 +59,7 @@ unsafe fn decide(
 /// granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
 /// seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
 /// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
+/// NODELOCK_APPROVAL_WANTED: it waits for nodelock_decide_approval(); NODELOCK_REQUEST_REFUSED: that refused it;
 /// NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
 /// under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
 /// NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT,
@@ -327,6 +328,35 @@ pub unsafe extern "C" fn nodelock_decide_return(
     unsafe {
         decide(records, now, decision, error, &mut |records, moment| {
             Ok(decision::return_held(seat_name(seat)?, records, moment))
+        })
+    }
+}
+
+/// Approves the request for a seat, or refuses it. `seat` is the name under which NODELOCK_CHANGE_APPROVAL stored it.
+/// With `refusal` NULL it is approved: the same request gets its license when it comes again, if a seat is free then.
+/// Otherwise its device hears that it was refused, with that text, which may be empty and has 200 bytes at most. An
+/// approval is taken back by a refusal until the seat is granted. The same again changes nothing.
+///
+/// NODELOCK_DECISION_RULED. NODELOCK_UNKNOWN_SEAT: no such request waits. NODELOCK_REQUEST_REFUSED: it was refused
+/// before. NODELOCK_INVALID_INPUT: the text.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_approval(
+    seat: *const c_char,
+    refusal: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or texts; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let seat = seat_name(seat)?;
+            Ok(match optional_text(refusal, "refusal")? {
+                None => decision::approve(seat, records, moment),
+                Some(reason) => decision::refuse_request(seat, reason, records, moment),
+            })
         })
     }
 }

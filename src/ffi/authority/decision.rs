@@ -54,6 +54,9 @@ pub const NODELOCK_DECISION_ALLOWED: u32 = 14;
 /// The vendor let the trial of a seat's machine last longer. Nothing is sent: its device hears of it when it checks in.
 pub const NODELOCK_DECISION_EXTENDED: u32 = 15;
 
+/// The vendor approved a request, or refused it. Nothing is sent: its device hears of it when it asks again.
+pub const NODELOCK_DECISION_RULED: u32 = 16;
+
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
 /// kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
 pub const NODELOCK_CHANGE_INSERT_SEAT: u32 = 1;
@@ -85,6 +88,13 @@ pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
 /// before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it, and it may be
 /// passed over.
 pub const NODELOCK_CHANGE_DESCRIPTION: u32 = 12;
+
+/// A request that waits for approval, or was approved or refused, takes the place of the one of that name, which is
+/// that of the seat that it asks for. It may go once there is a seat of that name, and when it is old.
+pub const NODELOCK_CHANGE_APPROVAL: u32 = 13;
+/// The requests of a device for seats of a license go, whatever was said of them. The name is the device key, and
+/// nodelock_decision_change_license() the license. A vendor that suspends or ends a license deletes all requests of it.
+pub const NODELOCK_CHANGE_FORGET_APPROVALS: u32 = 14;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -187,6 +197,7 @@ impl nodelock_decision {
             Some(Ruling::Noted(_)) => NODELOCK_DECISION_NOTED,
             Some(Ruling::Allowed(_)) => NODELOCK_DECISION_ALLOWED,
             Some(Ruling::Extended(_)) => NODELOCK_DECISION_EXTENDED,
+            Some(Ruling::Ruled(_)) => NODELOCK_DECISION_RULED,
         }
     }
 
@@ -227,6 +238,15 @@ impl OneChange {
             }
             Change::Describe { seat, description } => {
                 Self::named(NODELOCK_CHANGE_DESCRIPTION, seat.to_string(), json(description)?)
+            }
+            Change::Approval(approval) => {
+                let change =
+                    Self::named(NODELOCK_CHANGE_APPROVAL, approval.name().to_string(), json(approval)?);
+                Self { license: Some(c_string(approval.license_id().to_string())), ..change }
+            }
+            Change::ForgetApprovals { license, device } => {
+                let change = Self::named(NODELOCK_CHANGE_FORGET_APPROVALS, device.to_string(), json(&true)?);
+                Self { license: Some(c_string(license.to_string())), ..change }
             }
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
@@ -480,8 +500,9 @@ pub unsafe extern "C" fn nodelock_decision_change_record(
     unsafe { change(decision, index, ptr::null(), |change| change.record.as_ptr()) }
 }
 
-/// The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
-/// cancelled under an unknown license key, for every other change, and beyond the last.
+/// The license of a seat or of a request that waits for approval, by its place among the changes. Lent until the
+/// decision is freed. NULL for a request that was cancelled under an unknown license key, for every other change, and
+/// beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_license(
     decision: *const nodelock_decision,

@@ -8,7 +8,8 @@ use super::{decision::nodelock_decision, issuer::nodelock_issuer, terms::read};
 use crate::{
     Error, ErrorKind, Page, Roots, SystemRandom, Timestamp,
     authority::{
-        Attempts, Count, Evidence, Found, History, KeyHash, LicenseRecord, Query, Records, Seat, from_hex,
+        Approval, Attempts, Count, Evidence, Found, History, KeyHash, LicenseRecord, Query, Records, Seat,
+        from_hex,
     },
     ffi::{
         boundary::{Out, Result, fallible, free, object, object_mut, slice, text},
@@ -61,6 +62,10 @@ pub const NODELOCK_QUERY_PAGE: u32 = 13;
 /// a hardware tag, taken or not. The value is as for NODELOCK_QUERY_SEATS_WITH_TAG. Found: these seats, at most 32,
 /// those first that were granted last.
 pub const NODELOCK_QUERY_TRIALS_WITH_TAG: u32 = 14;
+
+/// The requests under a name that wait for approval, or were approved or refused. The value is the name, such as
+/// `7KX2M9`. Found: the records of NODELOCK_CHANGE_APPROVAL whose name begins with it.
+pub const NODELOCK_QUERY_APPROVALS_OF: u32 = 15;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records {
@@ -128,7 +133,7 @@ pub unsafe extern "C" fn nodelock_records_new(
 ///   (nodelock_decision_change_is_lapsed()), how many used up a deactivation (nodelock_decision_change_is_counted())
 ///   and an activation (nodelock_decision_change_is_activation()), and what NODELOCK_CHANGE_ALLOWANCES stored under its
 ///   id, or `null`;
-/// - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
+/// - seats, evidence, check-ins, requests that wait, attempts and counts: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
 /// NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -172,6 +177,10 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
         NODELOCK_QUERY_ATTEMPTS => {
             let attempts = one(found)?.map(|json| read::<Attempts>(json, "attempts")).transpose()?;
             (Query::Attempts(value.parse()?), Found::Attempts(attempts.unwrap_or_default()))
+        }
+        NODELOCK_QUERY_APPROVALS_OF => {
+            let approvals = found.iter().map(|json| read::<Approval>(json, "approval"));
+            (Query::ApprovalsOf(value.parse()?), Found::Approvals(approvals.collect::<Result<_>>()?))
         }
         NODELOCK_QUERY_COUNT => {
             let (license, counted) = value.split_once('/').ok_or_else(|| wrong("value: no count"))?;
@@ -232,6 +241,7 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::TakenSeatsOf(device) => (NODELOCK_QUERY_TAKEN_SEATS_OF, device.to_string()),
         Query::EvidenceOf(handle) => (NODELOCK_QUERY_EVIDENCE_OF, handle.to_string()),
         Query::CheckIn(seat, digest) => (NODELOCK_QUERY_CHECK_IN, format!("{seat}/{}", hex(digest))),
+        Query::ApprovalsOf(handle) => (NODELOCK_QUERY_APPROVALS_OF, handle.to_string()),
         Query::Attempts(seat) => (NODELOCK_QUERY_ATTEMPTS, seat.to_string()),
         Query::Count(license, counted) => (NODELOCK_QUERY_COUNT, format!("{license}/{counted}")),
         Query::SeatsByEnd { license, until, at_most } => {
@@ -378,6 +388,7 @@ mod tests {
                 LicenseId::generate(&SystemRandom).unwrap(),
                 Tag::from_parts(4, [7, 0xbc, 1]),
             ),
+            Query::ApprovalsOf(handle),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -388,7 +399,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(15, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(16, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

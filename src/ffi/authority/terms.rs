@@ -50,7 +50,8 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///   "starts": 0, "expires": null, "trial_days": null, "updates_until": null,
 ///   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
 ///   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
-///   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
+///   "replace": null, "deactivations": null, "activations": null, "period_days": null,
+///   "approval": "none", "suspended": false,
 ///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
 /// }
 /// ```
@@ -60,7 +61,8 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 /// without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware,
 /// `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and `activations`
 /// are how many there may be, for the whole life of the license or, with `period_days`, in each period of so many days
-/// from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an error.
+/// from `starts` on. With `approval` `required` each activation waits for nodelock_decide_approval(). A vendor that
+/// suspends a license sets `suspended`. A member of another name is an error.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
 #[unsafe(no_mangle)]

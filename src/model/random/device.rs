@@ -294,7 +294,8 @@ impl Installation {
     }
 
     fn install(&mut self, license: &License, reading: Reading) {
-        let ends = license.lease_until.or(license.expires).unwrap_or(Timestamp::MAX);
+        let ends =
+            [license.lease_until, license.expires].into_iter().flatten().min().unwrap_or(Timestamp::MAX);
         let envelope = license.as_bytes().to_vec();
         let kept = Kept { ends, issued: license.issued, sync_token: license.sync_token, envelope };
         let was_active = self.record.license().is_some();

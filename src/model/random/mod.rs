@@ -1,7 +1,7 @@
 //! Random runs over the decisions and the devices' records: what is too long a story for the search, in which each rule
 //! is switched off in turn (`docs/THREATS.md`, Test 21).
 //!
-//! A run is a license with its terms, three computers with several installations, and 48 random acts of customers, of
+//! A run is a license with its terms, three computers with several installations, and 56 random acts of customers, of
 //! the vendor and of misfortune, over some months. `examples/authority/tests/faults/over_time` has the same runs over
 //! the real programs. `NODELOCK_RANDOM_RUNS` sets how many there are, `NODELOCK_RANDOM_SEED` the first.
 
@@ -21,8 +21,9 @@ use std::{
     time::Instant,
 };
 
+pub(super) use self::dice::Dice;
 use self::{
-    script::{Event, FLAGGED, IN_USE_BESIDES, NOTED, Script, TURNED_UP_LATE},
+    script::{Event, FLAGGED, IN_USE_BESIDES, NOTED, Script, Sold, TURNED_UP_LATE},
     world::{Counts, Vendor, World},
 };
 use super::{Mutant, Switched};
@@ -31,14 +32,21 @@ use super::{Mutant, Switched};
 const ENOUGH: u64 = 1500;
 
 /// What the authority says no with, and to what.
-const REFUSED: [&str; 11] = [
+const REFUSED: [&str; 18] = [
+    "given-up to a taking back of a release",
     "given-up to a request",
+    "license-ended to a check-in",
+    "license-ended to a request",
     "license-wanted to a check-in",
+    "no-activation-left to a request",
+    "no-free-seat to a taking back of a release",
     "no-free-seat to a check-in",
     "no-free-seat to a request",
     "outdated to a check-in",
     "outdated to a request",
     "request-cancelled to a request",
+    "revoked to a renewal",
+    "revoked to a request",
     "unknown-license to a request",
     "unknown-seat to a check-in",
     "unknown-seat to a request",
@@ -50,7 +58,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// The rules about seats over time, and some others that these runs miss too, by what is wrong without them.
-const MUTANTS: [Mutant; 30] = [
+const MUTANTS: [Mutant; 46] = [
     Mutant::NoMargin,
     Mutant::LastEndCounts,
     Mutant::LapsedCostsADeactivation,
@@ -81,6 +89,22 @@ const MUTANTS: [Mutant; 30] = [
     Mutant::EarlierSeatStays,
     Mutant::ExcessUnflagged,
     Mutant::PhantomsStay,
+    Mutant::SuspendedIssues,
+    Mutant::EndedIssues,
+    Mutant::OldKeysActivate,
+    Mutant::RenewsRevokedSeats,
+    Mutant::ActivationUncounted,
+    Mutant::ActivationsIgnored,
+    Mutant::TakeoverIsAnActivation,
+    Mutant::HeldSeatIsAnActivation,
+    Mutant::RecoveryIsAnActivation,
+    Mutant::HealedSeatIsFree,
+    Mutant::ResetForgivesAhead,
+    Mutant::ResetFreesSeats,
+    Mutant::ExtraIsASeat,
+    Mutant::UnreleasesWhatWasHeard,
+    Mutant::UnreleasesWhatWasGivenBack,
+    Mutant::UnreleaseUncounted,
 ];
 
 /// All runs, and those of them that break the promise; with a mutant, until one has.
@@ -137,6 +161,28 @@ fn random_runs_keep_what_is_promised_over_time() {
     let expected = events.chain(noted).chain(refused);
     let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
     assert!(missing.is_empty() || count < ENOUGH, "{missing:?} never happened");
+}
+
+/// A run in which a check-in of a lost store comes when its device has asked for the seat anew.
+fn late_check_in() -> Result<(), String> {
+    let drawn = Script::new(0).sold;
+    let sold = Sold {
+        seats: 1,
+        deactivations: None,
+        activations: None,
+        reinstalls: 5,
+        margin_days: Some(14),
+        ..drawn
+    };
+    World::new(&Vendor::new(), 0, sold).lose_and_hear_late()
+}
+
+#[test]
+fn a_check_in_of_the_time_before_a_loss_takes_nothing_back() {
+    late_check_in().unwrap();
+    let _switched = Switched::on(Some(Mutant::LateCheckInTakesBack));
+    let breach = late_check_in().unwrap_err();
+    assert!(breach.starts_with("S2: the lost seat"), "{breach}");
 }
 
 #[test]

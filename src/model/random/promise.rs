@@ -18,11 +18,20 @@
 //!   restored, or when a device's license or last word healed it, so no seat is kept for longer than M and the margin
 //!   after that (F2).
 //!
+//! **What the vendor does** changes what is expected, and nothing else:
+//!
+//! - *T.* Nothing is granted or renewed for a license that is suspended or has ended, and no license that was signed
+//!   under an end outlasts it. What was signed before stays as it is: no act of the vendor's reaches a device by itself.
+//! - *A.* New computers use activations up, and no more than there are; a refusal for want of one is true.
+//! - *K.* A key that was replaced before a request was granted grants nothing.
+//! - *U.* A release is taken back only where the vendor did that, and never from a device that was told of it or has
+//!   given the seat back.
+//!
 //! I1, F3 and F4 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{DAY, HOUR, Sold};
+use super::script::{ALLOWANCES, Allowance, DAY, HOUR, Sold};
 
 /// By how much a device's clock may be wrong.
 const TOLERANCE: u64 = 26 * HOUR;
@@ -71,6 +80,8 @@ pub struct Row {
     pub state: State,
     /// Whether giving it up used up a deactivation.
     pub counted: bool,
+    /// Whether its grant used up an activation.
+    pub activation: bool,
     pub lapsed: bool,
     /// When the last license that was signed for it ends.
     pub ends: u64,
@@ -127,6 +138,8 @@ struct Known {
     asked: u64,
     /// When the authority surely heard of the device.
     heard: u64,
+    /// The license key of its request.
+    key: String,
 }
 
 /// One license, and what is promised of it.
@@ -146,6 +159,17 @@ pub struct Promise {
     /// Seats that took the place of another one of their computer.
     joined: BTreeSet<u32>,
     released: BTreeSet<u32>,
+    /// Seats whose release the vendor took back, or tried to.
+    unreleased: BTreeSet<u32>,
+    /// Seats of which somebody was told that they are over, or that they were given back.
+    told: BTreeSet<u32>,
+    /// License keys that were replaced.
+    replaced_keys: BTreeSet<String>,
+    /// Since when the license is suspended, and since when it has the end that it has.
+    suspended: Option<u64>,
+    end_set: u64,
+    /// How many seats may have used up a deactivation at most, at any time; none once there was no limit.
+    most_deactivated: Option<usize>,
     named: BTreeSet<u32>,
     lost: BTreeSet<u32>,
     /// When seats were replaced by requests that named them.
@@ -186,6 +210,12 @@ impl Promise {
             over: BTreeMap::new(),
             joined: BTreeSet::new(),
             released: BTreeSet::new(),
+            unreleased: BTreeSet::new(),
+            told: BTreeSet::new(),
+            replaced_keys: BTreeSet::new(),
+            suspended: None,
+            end_set: now,
+            most_deactivated: sold.most_deactivated(),
             named: BTreeSet::new(),
             lost: BTreeSet::new(),
             replacements: BTreeMap::new(),
@@ -213,9 +243,10 @@ impl Promise {
         self.sold
     }
 
-    /// A device has asked for a seat, at that time by its own clock.
-    pub fn asked(&mut self, handle: u32, computer: usize, asked: u64) {
-        self.known.entry(handle).or_insert(Known { computer, asked, heard: 0 });
+    /// A device has asked for a seat, at that time by its own clock and with that license key.
+    pub fn asked(&mut self, handle: u32, computer: usize, asked: u64, key: &str) {
+        let key = key.to_owned();
+        self.known.entry(handle).or_insert(Known { computer, asked, heard: 0, key });
     }
 
     /// A device was answered, so the authority has heard of it.
@@ -229,6 +260,38 @@ impl Promise {
     pub fn released(&mut self, handle: u32) {
         self.released.insert(handle);
         self.vendors_acts += 1;
+    }
+
+    /// The vendor takes the release of a seat back.
+    pub fn unreleased(&mut self, handle: u32) {
+        self.unreleased.insert(handle);
+    }
+
+    /// The seats that the vendor released, as far as they are over, the latest one first.
+    pub fn releases(&self) -> Vec<u32> {
+        let over = self.over.iter().filter(|(handle, _)| self.released.contains(handle));
+        let mut over: Vec<_> = over.map(|(handle, at)| (*at, *handle)).collect();
+        over.sort_unstable_by(|one, other| other.cmp(one));
+        over.into_iter().map(|(_, handle)| handle).collect()
+    }
+
+    /// Somebody who has the license of a seat was told that it is over, or has the receipt for it.
+    pub fn told(&mut self, handle: u32) {
+        self.told.insert(handle);
+    }
+
+    /// A license key activates nothing any more.
+    pub fn replaced_key(&mut self, key: &str) {
+        self.replaced_keys.insert(key.to_owned());
+    }
+
+    /// So many of an allowance were used up so far.
+    pub fn used(&self, of: Allowance) -> usize {
+        let is_used = |row: &&Row| match of {
+            Allowance::Activations => row.activation,
+            Allowance::Deactivations => row.counted,
+        };
+        self.rows.values().filter(is_used).count()
     }
 
     /// A request names a seat.
@@ -246,6 +309,12 @@ impl Promise {
         if sold.seats < self.sold.seats {
             self.lowered = self.counting(now);
         }
+        self.suspended = Some(self.suspended.unwrap_or(now)).filter(|_| sold.is_suspended);
+        if sold.end != self.sold.end {
+            self.end_set = now;
+        }
+        let most = self.most_deactivated.zip(sold.most_deactivated());
+        self.most_deactivated = most.map(|(before, now)| before.max(now));
         self.sold = sold;
         if self.found.is_some() {
             // With a longer margin, seats that were too many count again.
@@ -255,6 +324,23 @@ impl Promise {
         self.longest_lease = self.longest_lease.max(lease(sold));
     }
 
+    /// The vendor resets an allowance, or grants so many extra ones in place of those before.
+    pub fn allowed(&mut self, of: Allowance, extra: Option<u32>, now: u64) {
+        let (mut sold, used) = (self.sold, self.used(of));
+        let granted = &mut sold.granted[of as usize];
+        let is_limited = match of {
+            Allowance::Activations => sold.activations.is_some(),
+            Allowance::Deactivations => sold.deactivations.is_some(),
+        };
+        match extra {
+            None => granted.forgiven = granted.forgiven.max(used),
+            // Of what has no limit there are none extra.
+            Some(extra) if is_limited => granted.extra = extra as usize,
+            Some(_) => {}
+        }
+        self.edited(sold, now);
+    }
+
     /// The ledger was restored to an earlier copy: this is what that has.
     pub fn restored(&mut self, now: u64, restore: Restore, seen: Seen) -> Kept {
         let Restore { at, copied, sold, shows, beside } = restore;
@@ -262,6 +348,11 @@ impl Promise {
         let is_noticed = seen.gaps.iter().any(|gap| gap.began <= copied && gap.ended >= at);
         must(is_noticed || !shows, || format!("S4: restored, and not noticed: {:?}", seen.gaps))?;
         (self.gaps, self.healed, self.flagged, self.sold) = (seen.gaps, seen.healed, seen.flagged, sold);
+        self.suspended = Some(now).filter(|_| sold.is_suspended);
+        self.end_set = now;
+        // What it has forgotten it may do again.
+        self.told.clear();
+        self.replaced_keys.clear();
         let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         for (handle, before) in std::mem::replace(&mut self.rows, rows) {
             let row = self.rows.get(&handle).filter(|row| row.state == State::Active);
@@ -343,6 +434,17 @@ impl Promise {
         })
     }
 
+    /// Somebody is refused for want of an activation at this moment.
+    pub fn refused_activation(&self, seen: &Seen) -> Kept {
+        let used = seen.rows.iter().filter(|row| row.activation).count();
+        must(self.sold.most_activated().is_some_and(|most| used >= most), || {
+            format!(
+                "A: refused for want of an activation, and {used} of {:?} are used",
+                self.sold.activations
+            )
+        })
+    }
+
     /// A check-in was answered with a license at this moment: the seat counts.
     pub fn renewed(&self, now: u64, handle: u32, seen: &Seen) -> Kept {
         let row = seen.rows.iter().find(|row| row.handle == handle && row.state == State::Active);
@@ -364,7 +466,8 @@ impl Promise {
 
     /// Looks at everything once more, after at most one act.
     pub fn judge(&mut self, now: u64, usable: &[Usable], seen: Seen) -> Kept {
-        if seen.healed > self.healed {
+        let has_healed = seen.healed > self.healed;
+        if has_healed {
             self.found = self.found.map(|_| now);
         }
         let is_flagged = seen.flagged > self.flagged;
@@ -383,12 +486,28 @@ impl Promise {
             *latest = row.ends.max(*latest);
             if self.rows.get(&row.handle) != Some(row) {
                 self.judge_change(now, row, &rows)?;
+                if !has_healed {
+                    self.judge_issued(now, row, &rows)?;
+                }
             }
             if row.state.is_taken() && !self.counts(row, now) {
                 self.lapses.insert((row.handle, row.ends));
             }
         }
+        let used = ALLOWANCES.map(|of| self.used(of));
         self.rows = rows;
+        for (of, before) in ALLOWANCES.into_iter().zip(used) {
+            let most = match of {
+                // What was lost was granted, whatever is left.
+                Allowance::Activations if has_healed => None,
+                Allowance::Activations => self.sold.most_activated(),
+                Allowance::Deactivations => self.sold.most_deactivated(),
+            };
+            let used = self.used(of);
+            must(used <= before || most.is_none_or(|most| used <= most), || {
+                format!("F5: {used} {of:?} used up, and {most:?} may be")
+            })?;
+        }
         let counting = self.counting(now);
         must(counting <= self.sold.seats.max(before) || is_flagged, || {
             format!("S1: {counting} seats count of {}, and {before} before", self.sold.seats)
@@ -400,6 +519,16 @@ impl Promise {
     fn judge_usable(&mut self, now: u64, usable: &[Usable], own: Option<&BTreeSet<u32>>) -> Kept {
         let (mut users, mut besides) = (BTreeSet::new(), BTreeSet::new());
         for Usable { handle, computer, issued } in usable {
+            must(self.suspended.is_none_or(|since| *issued <= since), || {
+                format!("T: the license of seat {handle} was signed while nothing was to be")
+            })?;
+            let outlasts = |end: u64| *issued > self.end_set && now >= end + TOLERANCE;
+            must(!self.sold.end.is_some_and(outlasts), || {
+                format!(
+                    "T: the license of seat {handle} was signed to end at {:?}, and is usable",
+                    self.sold.end
+                )
+            })?;
             let row = self.rows.get(handle).filter(|row| row.state == State::Active);
             if let Some(restored) = self.strays.get(handle).filter(|restored| issued <= restored)
                 && !row.is_some_and(|row| self.counts(row, now))
@@ -431,14 +560,10 @@ impl Promise {
         self.besides = besides.difference(&users).count();
         self.users.extend(users);
         self.users.extend(besides);
-        let Some(deactivations) = self.sold.deactivations else { return Ok(()) };
-        let counted = self.rows.values().filter(|row| row.counted).count();
-        must(counted <= deactivations as usize, || {
-            format!("F5: {counted} deactivations of {deactivations}")
-        })?;
+        let Some(deactivations) = self.most_deactivated else { return Ok(()) };
         let years = 1 + (now - self.began) / (365 * DAY);
         let replaced = self.sold.replace as usize * years as usize;
-        let moves = deactivations as usize + replaced + self.lapses.len() + self.vendors_acts;
+        let moves = deactivations + replaced + self.lapses.len() + self.vendors_acts;
         let moves = moves + self.forgotten.len();
         must(self.users.len() <= self.most_seats + moves, || {
             format!("F5: {} computers had {} seats, with {moves} moves", self.users.len(), self.most_seats)
@@ -462,8 +587,19 @@ impl Promise {
                 self.over.entry(handle).or_insert(now);
             }
             State::Active => {
-                let was_over = !matches!(state, None | Some(State::Active | State::Replaced));
+                let was_revoked = state == Some(State::Revoked);
+                let is_unreleased = was_revoked && self.unreleased.contains(&handle);
+                let was_over =
+                    !matches!(state, None | Some(State::Active | State::Replaced)) && !is_unreleased;
                 must(!was_over, || format!("S4: seat {handle} was {state:?}, and is active"))?;
+                if is_unreleased {
+                    must(!self.told.contains(&handle), || {
+                        format!(
+                            "U: the release of seat {handle} is taken back, and its device knows that it is over"
+                        )
+                    })?;
+                    self.released.remove(&handle);
+                }
                 self.over.remove(&handle);
             }
             _ => {}
@@ -481,6 +617,26 @@ impl Promise {
         let went_on = || self.changed_with(handle, rows).is_ok_and(|others| !others.is_empty());
         must(!is_free || is_explained || !self.joined.contains(&handle) || went_on(), || {
             format!("S2: seat {handle} took the place of another and is freed at no charge")
+        })
+    }
+
+    /// A seat is new or was renewed, and nothing that was lost came back.
+    fn judge_issued(&self, now: u64, row: &Row, rows: &BTreeMap<u32, Row>) -> Kept {
+        let handle = row.handle;
+        let before = self.rows.get(&handle);
+        let is_new = before.is_none() && row.state == State::Active;
+        let is_later = before.is_some_and(|before| row.ends > before.ends);
+        must(!(is_new || is_later) || !self.sold.is_closed(now), || {
+            format!("T: seat {handle} is granted or renewed, and nothing is to be issued")
+        })?;
+        if !is_new {
+            return Ok(());
+        }
+        let is_replaced =
+            self.known.get(&handle).is_some_and(|known| self.replaced_keys.contains(&known.key));
+        must(!is_replaced, || format!("K: seat {handle} is granted to a key that was replaced"))?;
+        must(row.activation || !self.changed_with(handle, rows)?.is_empty(), || {
+            format!("A: seat {handle} is a new computer's, and used no activation up")
         })
     }
 

@@ -7,7 +7,7 @@ use super::dice::Dice;
 pub const COMPUTERS: usize = 3;
 /// How many installations of the application there are at first: two on the first computer, one on each other.
 pub const INSTALLED: usize = COMPUTERS + 1;
-const ACTS: usize = 48;
+const ACTS: usize = 56;
 
 /// The longest lease that the authority may ever sign.
 pub const LONGEST_LEASE_DAYS: u32 = 40;
@@ -16,7 +16,7 @@ pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
 
 /// What the authority notes of seats, and must have noted when all runs are over.
-pub const NOTED: [&str; 16] = [
+pub const NOTED: [&str; 18] = [
     "granted",
     "renewed",
     "checked-in",
@@ -30,6 +30,8 @@ pub const NOTED: [&str; 16] = [
     "replaced-by-customer",
     "lost",
     "released",
+    "unreleased",
+    "allowed",
     "restored",
     "healed",
     "phantom-ended",
@@ -43,7 +45,7 @@ pub const IN_USE_BESIDES: &str = "a license of the lost time was in use besides"
 /// What a check-in may bring after a restore.
 pub const FLAGGED: &str = "more seats than were sold, flagged";
 
-/// What was sold.
+/// What was sold, and what the vendor did to it since.
 #[derive(Clone, Copy, Debug)]
 pub struct Sold {
     pub seats: usize,
@@ -51,9 +53,44 @@ pub struct Sold {
     /// None keeps every seat until somebody gives it back.
     pub margin_days: Option<u32>,
     pub deactivations: Option<u32>,
+    pub activations: Option<u32>,
+    /// Of both allowances, activations first.
+    pub granted: [Granted; 2],
+    pub is_suspended: bool,
+    /// The first second at which it is no longer valid.
+    pub end: Option<u64>,
     pub reinstalls: u32,
     pub replace: u32,
     pub one_seat_per_machine: bool,
+}
+
+/// What the vendor granted of an allowance beyond its terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// How many of those that were used up count no more.
+    pub forgiven: usize,
+    pub extra: usize,
+}
+
+impl Sold {
+    /// How many seats may ever have used up an activation; none is without limit.
+    pub fn most_activated(&self) -> Option<usize> {
+        most(self.activations, self.granted[0])
+    }
+
+    /// The same of deactivations.
+    pub fn most_deactivated(&self) -> Option<usize> {
+        most(self.deactivations, self.granted[1])
+    }
+
+    /// Whether nothing may be issued at that time.
+    pub fn is_closed(&self, now: u64) -> bool {
+        self.is_suspended || self.end.is_some_and(|end| now >= end)
+    }
+}
+
+fn most(limit: Option<u32>, granted: Granted) -> Option<usize> {
+    limit.map(|limit| limit as usize + granted.forgiven + granted.extra)
 }
 
 /// One run.
@@ -118,9 +155,28 @@ pub enum Event {
     Release,
     Renew,
     ReturnHeld,
+    /// The vendor takes a release back.
+    Unrelease,
+    /// The vendor releases every seat of the license.
+    Deactivate,
     EditSeats(usize),
     EditLease(u32),
     EditMargin(u32),
+    EditActivations(Option<u32>),
+    EditDeactivations(Option<u32>),
+    /// The license ends in so many days, or never.
+    EditEnd(Option<u32>),
+    /// Its end moves by so many days.
+    Extend(u32),
+    /// Nothing is issued for it, until it goes on.
+    Suspend,
+    Resume,
+    /// What was used up of an allowance counts no more.
+    Reset(Allowance),
+    /// So many extra ones are granted.
+    Extra(Allowance, u32),
+    /// The vendor gives the license another key in place of the one before, and says so to nobody yet.
+    Rekey,
     /// The server is killed and started again.
     Restart,
     /// Somebody makes a copy of the ledger, behind the authority's back. The first one is from the beginning.
@@ -130,6 +186,15 @@ pub enum Event {
     /// Somebody checks in with a license that proves nothing.
     Lie,
 }
+
+/// What is counted of a license.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowance {
+    Activations,
+    Deactivations,
+}
+
+pub const ALLOWANCES: [Allowance; 2] = [Allowance::Activations, Allowance::Deactivations];
 
 /// What is put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,7 +215,7 @@ const RESTORED: [Restored; 5] =
     [Restored::WithLog, Restored::WithoutLog, Restored::WithKeys, Restored::WithoutPage, Restored::OneOfTwo];
 
 impl Event {
-    pub const NAMES: [&str; 30] = [
+    pub const NAMES: [&str; 41] = [
         "used",
         "given up",
         "given up offline",
@@ -173,6 +238,17 @@ impl Event {
         "number of seats changed",
         "lease changed",
         "margin changed",
+        "release taken back by the vendor",
+        "every seat released by the vendor",
+        "number of activations changed",
+        "number of deactivations changed",
+        "end changed",
+        "end moved",
+        "suspended",
+        "resumed",
+        "allowance reset",
+        "extra ones granted",
+        "key replaced",
         "server killed and started",
         "ledger copied",
         "ledger put back with its log",
@@ -207,43 +283,71 @@ impl Event {
             Self::EditSeats(_) => 19,
             Self::EditLease(_) => 20,
             Self::EditMargin(_) => 21,
-            Self::Restart => 22,
-            Self::Copy => 23,
-            Self::Restore(restored) => 24 + restored as usize,
-            Self::Lie => 29,
+            Self::Unrelease => 22,
+            Self::Deactivate => 23,
+            Self::EditActivations(_) => 24,
+            Self::EditDeactivations(_) => 25,
+            Self::EditEnd(_) => 26,
+            Self::Extend(_) => 27,
+            Self::Suspend => 28,
+            Self::Resume => 29,
+            Self::Reset(_) => 30,
+            Self::Extra(..) => 31,
+            Self::Rekey => 32,
+            Self::Restart => 33,
+            Self::Copy => 34,
+            Self::Restore(restored) => 35 + restored as usize,
+            Self::Lie => 40,
         }]
     }
 
     fn draw(dice: &mut Dice) -> Self {
-        match dice.below(59) {
-            0..=16 => Self::Use,
-            17..=19 => Self::GiveUp,
-            20 | 21 => Self::GiveUpOffline,
-            22 | 23 => Self::Cancel,
-            24 => Self::HandIn,
-            25..=27 => Self::NameASeat,
-            28 => Self::ReissuedKey,
-            29 => Self::AnotherLicense,
-            30 | 31 => Self::LoseStore,
-            32 => Self::Recover,
-            33 | 34 => Self::Format,
-            35 => Self::SecondSystem,
-            36 => Self::CopyElsewhere,
-            37 => Self::FallSilent,
-            38 | 39 => Self::TurnUp,
-            40 => Self::SetClock,
-            41 => Self::Release,
-            42 => Self::Renew,
-            43..=45 => Self::ReturnHeld,
-            46 => Self::EditSeats(1 + dice.below(3)),
-            47..=51 => Self::EditLease(dice.one_of(&LEASES)),
-            52 => Self::EditMargin(dice.one_of(&MARGINS)),
-            53 => Self::Restart,
-            54 | 55 => Self::Copy,
-            56 | 57 => Self::Restore(dice.one_of(&RESTORED)),
+        match dice.below(83) {
+            0..=22 => Self::Use,
+            23..=26 => Self::GiveUp,
+            27 | 28 => Self::GiveUpOffline,
+            29 | 30 => Self::Cancel,
+            31 => Self::HandIn,
+            32..=35 => Self::NameASeat,
+            36 => Self::ReissuedKey,
+            37 => Self::AnotherLicense,
+            38 | 39 => Self::LoseStore,
+            40 => Self::Recover,
+            41 | 42 => Self::Format,
+            43 => Self::SecondSystem,
+            44 => Self::CopyElsewhere,
+            45 => Self::FallSilent,
+            46 | 47 => Self::TurnUp,
+            48 => Self::SetClock,
+            49 | 50 => Self::Release,
+            51..=53 => Self::Unrelease,
+            54 if dice.once_in(2) => Self::Deactivate,
+            54 | 55 => Self::Renew,
+            56..=58 => Self::ReturnHeld,
+            59 => Self::EditSeats(1 + dice.below(3)),
+            60..=63 => Self::EditLease(dice.one_of(&LEASES)),
+            64 => Self::EditMargin(dice.one_of(&MARGINS)),
+            65 if dice.once_in(2) => Self::EditActivations(limit(dice, &[2, 4, 8])),
+            66 if dice.once_in(3) => Self::EditDeactivations(limit(dice, &[0, 1, 2])),
+            66 if dice.once_in(2) => Self::EditEnd(limit(dice, &[1, 5, 30])),
+            67 | 68 => Self::Extend(dice.one_of(&[2, 10, 30])),
+            69 if dice.once_in(2) => Self::Suspend,
+            69..=72 => Self::Resume,
+            65 | 66 => Self::Use,
+            73 | 74 => Self::Reset(dice.one_of(&ALLOWANCES)),
+            75 => Self::Extra(dice.one_of(&ALLOWANCES), dice.one_of(&[1, 2])),
+            76 => Self::Rekey,
+            77 => Self::Restart,
+            78 | 79 => Self::Copy,
+            80 | 81 => Self::Restore(dice.one_of(&RESTORED)),
             _ => Self::Lie,
         }
     }
+}
+
+/// One of these limits, or none.
+fn limit(dice: &mut Dice, limits: &[u32]) -> Option<u32> {
+    Some(dice.one_of(limits)).filter(|_| !dice.once_in(3))
 }
 
 const LEASES: [u32; 4] = [4, 8, 20, LONGEST_LEASE_DAYS];
@@ -270,6 +374,10 @@ impl Script {
             lease_days: dice.one_of(&LEASES),
             margin_days: Some(dice.one_of(&MARGINS)).filter(|_| !dice.once_in(12)),
             deactivations: Some(dice.one_of(&[0, 0, 1, 2])).filter(|_| dice.below(3) > 0),
+            activations: Some(dice.one_of(&[1, 2, 4, 8])).filter(|_| dice.once_in(4)),
+            granted: [Granted::default(); 2],
+            is_suspended: false,
+            end: None,
             reinstalls: dice.one_of(&[5, 5, 1, 0]),
             replace: dice.one_of(&[1, 2, 0]),
             one_seat_per_machine: dice.once_in(6),

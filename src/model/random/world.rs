@@ -4,7 +4,11 @@ mod acts;
 mod network;
 mod service;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use self::{network::Message, service::Service};
 use super::{
@@ -84,6 +88,12 @@ pub(super) struct World<'v> {
     drawn: u32,
     /// What the last act made of a license that could be used: its device is told that it is over, or not renewed.
     lost: Option<u32>,
+    /// What a decision broke by itself.
+    breach: Option<String>,
+    /// What lost stores knew of.
+    lost_seats: BTreeSet<u32>,
+    /// Whether some device's clock was set, so that its dates cannot be compared.
+    is_clock_set: bool,
     pub(super) counts: Counts,
     pub(super) story: Vec<String>,
 }
@@ -109,6 +119,9 @@ impl<'v> World<'v> {
             late: Vec::new(),
             drawn: 0,
             lost: None,
+            breach: None,
+            lost_seats: BTreeSet::new(),
+            is_clock_set: false,
             counts: Counts::new(),
             story: vec![format!("{sold:?}")],
         };
@@ -146,6 +159,7 @@ impl<'v> World<'v> {
         if self.promise.sold().margin_days.is_none() {
             return Ok(());
         }
+        self.edit(Sold { activations: None, end: None, is_suspended: false, ..self.promise.sold() });
         self.now = self.promise.lapses(self.now).fold(self.now, u64::max) + HOUR;
         self.judge()?;
         let seats = self.promise.sold().seats;
@@ -189,6 +203,9 @@ impl<'v> World<'v> {
     }
 
     fn judge(&mut self) -> Kept {
+        if let Some(breach) = self.breach.take() {
+            return Err(breach);
+        }
         let usable: Vec<Usable> =
             self.installations.iter().filter_map(|installed| installed.usable(LICENSE, self.now)).collect();
         self.promise.judge(self.now, &usable, self.seen())?;
@@ -236,6 +253,9 @@ fn terms(sold: Sold) -> LicenseTerms {
     terms.lease_days = Some(sold.lease_days);
     terms.margin_days = sold.margin_days;
     terms.deactivations = sold.deactivations;
+    terms.activations = sold.activations;
+    terms.expires = sold.end.map(Timestamp::from_unix_seconds);
+    terms.suspended = sold.is_suspended;
     terms.reinstalls = Some(sold.reinstalls);
     terms.replace = Some(sold.replace);
     terms.one_seat_per_machine = sold.one_seat_per_machine;
@@ -248,6 +268,7 @@ fn rows(ledger: &MemoryLedger) -> Vec<Row> {
         handle: seat.handle().get(),
         state: State::named(seat.state().name()),
         counted: seat.is_counted(),
+        activation: seat.is_activation(),
         lapsed: seat.is_lapsed(),
         ends: seat.ends().map_or(u64::MAX / 2, Timestamp::unix_seconds),
     };

@@ -87,7 +87,7 @@ fn records(world: &World) -> io::Result<Vec<Vec<u8>>> {
         }
         lines.push_str("\nA{\"count\":1,\"since\":1799999999}\nC1");
         let evidence = URL_SAFE_NO_PAD.encode(envelope(world, "proof"));
-        for act in 0..13 {
+        for act in 0..14 {
             inputs.push([&[act], lines.as_bytes()].concat());
             inputs.push([&[act], lines.as_bytes(), b"\nE", evidence.as_bytes()].concat());
         }

@@ -1,7 +1,7 @@
 //! The records that a host hands to the C interface, and the decisions on them.
 //!
 //! An input is an act's number and JSON records, a line each with a letter in front: `L`icense, `S`eat, `E`vidence,
-//! `C`heck-in, `A`ttempts, `N`umber of times, `H`istory, `P`age. Each query gets all lines of its letter.
+//! `C`heck-in, `A`ttempts, `N`umber of times, `H`istory, `P`age, `R`equest. Each query gets all lines of its letter.
 #![no_main]
 #![allow(unsafe_code, reason = "a caller of the C interface")]
 
@@ -12,14 +12,14 @@ use std::{
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
-    authority::{Allowances, Attempts, Count, History, LicenseRecord, LicenseTerms, Seat},
+    authority::{Allowances, Approval, Attempts, Count, History, LicenseRecord, LicenseTerms, Seat},
     ffi::*,
 };
 use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
-const LETTERS: [u8; 14] = *b"LLSSECANSSSHPS";
+const LETTERS: [u8; 15] = *b"LLSSECANSSSHPSR";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -38,6 +38,7 @@ fuzz_target!(|data: &[u8]| {
         same::<Attempts>(json);
         same::<History>(json);
         same::<Count>(json);
+        same::<Approval>(json);
     }
     let records: Vec<(u8, CString)> =
         lines.iter().filter_map(|line| Some((line.as_bytes()[0], CString::new(&line[1..]).ok()?))).collect();
@@ -94,14 +95,14 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
     // SAFETY: pointers to what lives until the end of this function, with their sizes; places for the results; what is
     // made here is freed here.
     let status = unsafe {
-        match act % 13 {
+        match act % 14 {
             0 | 1 => {
                 let request = message("request");
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
                 let license = text(&world.ledgers[0].terms[0].id.to_string());
-                let license = if act % 13 == 0 { ptr::null() } else { license.as_ptr() };
+                let license = if act % 14 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }
             2 => {
@@ -126,6 +127,10 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
             }
             11 => nodelock_decide_unrelease(seat.as_ptr(), records, NOW, &mut decision, none),
             12 => nodelock_decide_trial(seat.as_ptr(), NOW, records, NOW, &mut decision, none),
+            13 => {
+                let reason = if act < 128 { ptr::null() } else { c"another computer".as_ptr() };
+                nodelock_decide_approval(seat.as_ptr(), reason, records, NOW, &mut decision, none)
+            }
             8 => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
             9 => {
                 let license = world.ledgers[0].terms[0].id;
@@ -197,6 +202,9 @@ unsafe fn answer(
                 }
                 NODELOCK_CHANGE_ATTEMPTS => {
                     serde_json::from_str::<Attempts>(record).map(drop).expect("it can be read again");
+                }
+                NODELOCK_CHANGE_APPROVAL => {
+                    serde_json::from_str::<Approval>(record).map(drop).expect("it can be read again");
                 }
                 NODELOCK_CHANGE_COUNT => {
                     serde_json::from_str::<Count>(record).map(drop).expect("it can be read again");

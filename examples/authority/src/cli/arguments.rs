@@ -3,8 +3,10 @@
 mod customer;
 mod event;
 mod license;
+mod mail;
 mod people;
 mod product;
+mod request;
 mod webhook;
 
 use std::{
@@ -20,9 +22,11 @@ pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
+    mail::{MailArguments, MailCommand, MailPolicyArguments},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
-    webhook::{Allowed, WebhookCommand},
+    request::RequestCommand,
+    webhook::{Allowed, Replayed, WebhookCommand},
 };
 use crate::{
     domain::{
@@ -229,9 +233,15 @@ pub(crate) enum Command {
     /// Servers of yours that are told of events
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// What customers are mailed, and what became of it
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
+    /// Requests that wait for approval, where a license has each activation approved
+    #[command(subcommand)]
+    Request(RequestCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -335,6 +345,8 @@ pub(crate) struct ServeArguments {
     pub(crate) trusted_proxy: Vec<IpAddr>,
     #[command(flatten)]
     pub(crate) webhooks: Allowed,
+    #[command(flatten)]
+    pub(crate) mail: MailArguments,
 }
 
 #[derive(Args)]

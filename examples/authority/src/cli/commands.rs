@@ -19,8 +19,9 @@ use super::{
     desk::{Desk, Ledger},
     events,
     licenses::{self, Sales},
+    mail,
     output::{self, Listing, Report, json},
-    people, products, refusals, seats, webhooks,
+    people, products, refusals, requests, seats, webhooks,
 };
 use crate::{
     domain::{Actor, Deactivation, Digest, Occasion, armored, filter::List},
@@ -40,24 +41,31 @@ const CONNECTIONS: u32 = 1;
 const SERVER_CONNECTIONS: u32 = 16;
 
 /// What is done on the ledger's machine alone, and why.
-pub(super) const LOCAL: [(&str, &str); 16] = [
-    ("activate", "the portal and the calls of devices take files from afar, without a token"),
+pub(super) const LOCAL: [(&str, &str); 17] = [
+    ("activate", AT_COUNTER),
     ("backup", BESIDE),
     ("certificate new", "the root's private key does not leave its machine"),
     ("certificate show", "the issuer's certificate is a file beside the ledger"),
-    ("check-in", "the portal and the calls of devices take files from afar, without a token"),
+    ("check-in", AT_COUNTER),
     ("event kinds", "they are those of this program, so no server is asked: leave --server out"),
     ("init", BESIDE),
+    ("mail sample", "it is for whoever sets up the program that mails, beside the server"),
     ("policy retention", "how long what is personal is kept is for the ledger's operator to say"),
     ("product new", "a product's private keys are made where they stay"),
     ("prune", BESIDE),
-    ("redeem", "the portal and the calls of devices take files and codes from afar, without a token"),
-    ("redeem-all", "the portal and the calls of devices take files and codes from afar, without a token"),
+    ("redeem", AT_COUNTER),
+    (
+        "redeem-all",
+        "each proof of a file is redeemed by a call of its own; `POST /v1/admin/redeem` takes one",
+    ),
     ("restore", BESIDE),
     ("serve", BESIDE),
     ("verify", BESIDE),
     ("vouch", "whoever restored the ledger knows whether it is an earlier copy"),
 ];
+/// They have calls, whose answers lack what these commands say beside a refusal.
+const AT_COUNTER: &str = "the portal takes files and codes from afar, and so do `POST /v1/admin/redeem`, `check-ins` and \
+                          `activations`";
 const BESIDE: &str = "it works on the ledger's own files";
 
 /// Does what was asked for; `name` is the command's.
@@ -203,7 +211,9 @@ async fn execute(command: &Command, desk: &Desk<'_>, as_json: bool) -> Result<Re
         }
         Command::Event(command) => events::events(command, desk, as_json).await,
         Command::Webhook(command) => webhooks::webhooks(command, desk, as_json).await,
+        Command::Mail(command) => mail::run(command, desk, as_json).await,
         Command::Refusal(command) => refusals::run(command, desk, as_json).await,
+        Command::Request(command) => requests::run(command, desk, as_json).await,
         Command::Account(command) => people::account(command, desk).await,
         Command::Token(command) => people::token(command, desk).await,
         Command::DeploymentKey(command) => people::deployment_key(command, desk).await,

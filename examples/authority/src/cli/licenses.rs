@@ -66,6 +66,14 @@ impl Sales<'_> {
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
             }
+            LicenseCommand::SendKey { id, hint } => {
+                let sent = desk.send_key(*id, hint.as_deref()).await?;
+                let words = format!(
+                    "The key ..{} of license {id} is on its way to its customer: a server with --mail-command sends it.",
+                    sent.key_hint
+                );
+                Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": sent.key_hint })))
+            }
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
             LicenseCommand::Void { yes: false, .. } => {
@@ -143,7 +151,7 @@ impl Sales<'_> {
         };
         let vault = vault(ledger).await?;
         let vault = vault.as_ref();
-        let buyer = Buyer { order: order.as_ref(), customer: new.customer };
+        let buyer = Buyer { order: order.as_ref(), customer: new.customer, mails: new.mail };
         let outcome = service::sell(database, vault, &offers, buyer, hand_over, occasion).await;
         let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
         match outcome {
@@ -168,6 +176,7 @@ impl Sales<'_> {
             "reseller": new.reseller,
             "order": new.order,
             "count": new.count,
+            "mail": new.mail,
             "key": new.key,
         });
         let answer: Sold = remote.post("/licenses", &body, None).await?;

@@ -8,10 +8,12 @@ mod customers;
 mod desk;
 mod events;
 mod licenses;
+mod mail;
 mod output;
 mod people;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod webhooks;
 
@@ -103,7 +105,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 74] = [
+    const COMMANDS: [(&str, Option<Act>); 83] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -141,11 +143,16 @@ mod tests {
         ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
         ("license revoke-key", Some(Act::Rekey)),
+        ("license send-key", Some(Act::SendKey)),
         ("license show", Some(Act::ShowLicenses)),
         ("license show-key", Some(Act::Rekey)),
         ("license suspend", Some(Act::Suspend)),
         ("license void", Some(Act::Edit)),
         ("list", Some(Act::ShowSeats)),
+        ("mail list", Some(Act::Mails)),
+        ("mail policy", Some(Act::Products)),
+        ("mail replay", Some(Act::Mails)),
+        ("mail sample", None),
         ("order list", Some(Act::ShowLicenses)),
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
@@ -162,6 +169,10 @@ mod tests {
         ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
+        ("request approve", Some(Act::Approve)),
+        ("request list", Some(Act::ShowSeats)),
+        ("request refuse", Some(Act::Approve)),
+        ("request show", Some(Act::ShowSeats)),
         ("restore", Some(Act::Ledger)),
         ("return", Some(Act::ReturnHeld)),
         // Whoever comes over HTTP is asked there.

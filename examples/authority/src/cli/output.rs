@@ -274,10 +274,11 @@ pub(super) fn seat_words(seat: &SeatBody) -> String {
     let license = seat.license.clone().unwrap_or_else(|| LicenseId::NONE.to_string());
     let device = seat.device.parse::<PublicKey>();
     format!(
-        "{}  {:<9}{}  since {}  license {license}  device {}{}",
+        "{}  {:<9}{}{}  since {}  license {license}  device {}{}",
         seat.handle,
         seat.state,
         if seat.lapsed { "  lapsed" } else { "" },
+        seat.came_back_at.as_ref().map(|last| format!("  came back {last}")).unwrap_or_default(),
         seat.changed,
         device.map_or_else(|_| seat.device.clone(), |device| device.id().to_string()),
         machine.collect::<String>()

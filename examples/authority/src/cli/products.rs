@@ -70,10 +70,10 @@ pub(super) async fn run(command: &ProductCommand, desk: &Desk<'_>, as_json: bool
 pub(super) async fn policies(command: &PolicyCommand, desk: &Desk<'_>) -> Result<Report> {
     let policies = match command {
         PolicyCommand::Show => desk.policies().await?,
-        PolicyCommand::Edit { edited } => {
+        PolicyCommand::Edit { if_version, edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            desk.edit_policies(&change).await?
+            desk.edit_policies(&change, *if_version).await?
         }
         PolicyCommand::Retention(arguments) => {
             let (change, ledger) = (RetentionChange::from(arguments), desk.ledger()?);

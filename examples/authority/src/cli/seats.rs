@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl SeatArguments {
-    fn choice(&self) -> SeatChoice {
+    pub(super) fn choice(&self) -> SeatChoice {
         SeatChoice { handle: self.handle, device: self.device }
     }
 }

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     failure::Result,
     http::records::{Delivery, Tested, WebhookBody, WebhookSecret},
-    service::Replay,
 };
 
 pub(super) async fn webhooks(command: &WebhookCommand, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
@@ -47,12 +46,7 @@ pub(super) async fn webhooks(command: &WebhookCommand, desk: &Desk<'_>, as_json:
             listing.finish("Nothing was to be told.")
         }
         WebhookCommand::Replay { id, which } => {
-            let which = match (&which.event, which.since) {
-                (Some(event), _) => Replay::Event(event.clone()),
-                (None, Some(since)) => Replay::Since(since),
-                (None, None) => Replay::Aside,
-            };
-            let events = desk.replay(id, &which).await?;
+            let events = desk.replay(id, &which.replay()).await?;
             let words = format!("{events} events are told to webhook {id} once more.");
             Ok(Report::new(words, json!({ "id": id, "events": events })))
         }
@@ -75,7 +69,7 @@ fn webhook_words(webhook: &WebhookBody) -> String {
     format!("{id}  {url}  {kinds}  since {created}{former}\n")
 }
 
-fn delivery_words(delivery: &Delivery) -> String {
+pub(super) fn delivery_words(delivery: &Delivery) -> String {
     let Delivery { event, state, next, attempts, tried, status, reason } = delivery;
     let mut line = format!("{}  {state}, attempts: {attempts}", events::words(event));
     tried.iter().for_each(|tried| line += &format!(", last {tried}"));
@@ -86,7 +80,7 @@ fn delivery_words(delivery: &Delivery) -> String {
 }
 
 /// The event, with what became of it beside its members.
-fn delivery_value(delivery: &Delivery) -> Value {
+pub(super) fn delivery_value(delivery: &Delivery) -> Value {
     let Delivery { event, state, next, attempts, tried, status, reason } = delivery;
     let mut value = json(event);
     value["state"] = state.as_str().into();

@@ -52,12 +52,20 @@ pub(crate) struct CustomerDetails {
     pub(crate) external_id: String,
     /// For the vendor alone.
     pub(crate) notes: String,
+    /// Of mails to it, by its name; empty for that of the product.
+    pub(crate) language: String,
 }
 
 impl CustomerDetails {
     /// The members with their names.
-    pub(crate) fn members(&self) -> [(&'static str, &str); 4] {
-        let Self { name, email, external_id, notes } = self;
-        [("name", name), ("email", email), ("external_id", external_id), ("notes", notes)]
+    pub(crate) fn members(&self) -> [(&'static str, &str); 5] {
+        let Self { name, email, external_id, notes, language } = self;
+        [
+            ("name", name),
+            ("email", email),
+            ("external_id", external_id),
+            ("notes", notes),
+            ("language", language),
+        ]
     }
 }

@@ -26,8 +26,9 @@ pub(crate) fn kind_of(action: &str, is_of_seat: bool) -> Option<String> {
     if QUIET.contains(&action) {
         return None;
     }
-    Some(match action.strip_prefix("license-") {
-        Some(rest) => format!("license.{rest}"),
+    let parted = ["license", "request"].into_iter().find_map(|of| Some((of, action.strip_prefix(of)?)));
+    Some(match parted.and_then(|(of, rest)| Some((of, rest.strip_prefix('-')?))) {
+        Some((of, rest)) => format!("{of}.{rest}"),
         None if is_of_seat => format!("seat.{action}"),
         None => format!("license.{action}"),
     })
@@ -41,6 +42,7 @@ mod tests {
     fn an_event_is_named_as_its_line_of_the_audit_is() {
         let kind = |action, is_of_seat| kind_of(action, is_of_seat);
         assert_eq!(kind("license-created", false).as_deref(), Some("license.created"));
+        assert_eq!(kind("request-waiting", true).as_deref(), Some("request.waiting"));
         assert_eq!(kind("granted", true).as_deref(), Some("seat.granted"));
         assert_eq!(kind("healed", false).as_deref(), Some("license.healed"));
         assert_eq!(kind("checked-in", true), None);

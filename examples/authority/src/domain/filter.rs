@@ -8,6 +8,8 @@
 //! | `~` | begins with the value; neither it nor `:` of such a field cares for capital letters |
 //! | `<` `<=` `>=` `>` | is a time before, not after, not before, after the value |
 //!
+//! What may never have been has `:yes` for any time.
+//!
 //! A value stands in quotes if a space, a quote or nothing is in it; `\` takes the letter behind it as it is.
 
 use std::fmt::{self, Write as _};
@@ -46,6 +48,8 @@ enum Kind {
     /// Any text, whatever its capital letters, and its beginning.
     Name,
     Time,
+    /// The same of what may never have been.
+    AnyTime,
 }
 
 /// What is asked of a field.
@@ -111,7 +115,7 @@ const ORDER_STATES: &[&str] = &["sold", "void"];
 impl List {
     /// The names of its fields, and what each is compared with.
     const fn fields(self) -> &'static [(&'static str, Kind)] {
-        use Kind::{Customer, License, Name, Product, Text, Time, Word};
+        use Kind::{AnyTime, Customer, License, Name, Product, Text, Time, Word};
         match self {
             Self::Licenses => &[
                 ("product", Product),
@@ -131,6 +135,7 @@ impl List {
                 ("label", Name),
                 ("granted", Time),
                 ("last_contact", Time),
+                ("came_back", AnyTime),
             ],
             Self::Customers => &[("name", Name), ("email", Text), ("external_id", Text), ("created", Time)],
             Self::Orders => &[
@@ -226,11 +231,13 @@ impl<'a> Reader<'a> {
         let sign = SIGNS.iter().find(|(sign, _)| self.rest().starts_with(sign));
         let allowed = match kind {
             Kind::Time => "<, <=, >= or >",
+            Kind::AnyTime => ":, <, <=, >= or >",
             Kind::Name => ": or ~",
             _ => ":",
         };
         let fits = |sign: &str, side: Option<Side>| match kind {
             Kind::Time => side.is_some(),
+            Kind::AnyTime => sign != "~",
             Kind::Name => side.is_none(),
             _ => sign == ":",
         };
@@ -242,7 +249,9 @@ impl<'a> Reader<'a> {
         let value = self.value()?;
         let unfit = |what: &str| self.wrong(at, what);
         let test = match (kind, side) {
-            (Kind::Time, Some(side)) => {
+            (Kind::AnyTime, None) if value != "yes" => return Err(unfit("yes is expected")),
+            (Kind::AnyTime, None) => Test::Time(Side::NotBefore, Timestamp::MIN),
+            (Kind::Time | Kind::AnyTime, Some(side)) => {
                 let time = value.parse().map_err(|_| unfit("a date is expected, such as 2026-08-01"))?;
                 Test::Time(*side, time)
             }
@@ -391,6 +400,8 @@ mod tests {
             (List::Licenses, "customer:1", 10),
             (List::Seats, "license:1", 9),
             (List::Seats, "label~\"NW", 7),
+            (List::Seats, "came_back:no", 11),
+            (List::Seats, "came_back~yes", 10),
             (List::Seats, "label~\"NW\"x", 11),
             (List::Seats, "label~N\"W", 8),
             (List::Seats, "label~ä\\", 8),
@@ -419,7 +430,7 @@ mod tests {
 
     #[test]
     fn any_text_is_read_or_refused_and_what_is_read_is_printed_as_it_is_read_again() {
-        const PARTS: [&str; 40] = [
+        const PARTS: [&str; 42] = [
             "product",
             "state",
             "label",
@@ -428,6 +439,8 @@ mod tests {
             "created",
             "sold",
             "last_contact",
+            "came_back",
+            "yes",
             "email",
             "key",
             "order",

@@ -46,6 +46,7 @@ macro_rules! named {
         }
     };
 }
+pub(super) use named;
 
 named! {
     /// What a person of the vendor's is there for.
@@ -116,6 +117,8 @@ named! {
         Release = "release",
         /// Return a held seat to the pool.
         ReturnHeld = "return-held",
+        /// Approve an activation that waits, or refuse it.
+        Approve = "approve",
         /// Answer a device's question whether it may give its seat up.
         Preflight = "preflight",
         /// Show a license to whoever has its key.
@@ -126,6 +129,10 @@ named! {
         Verify = "verify",
         /// Add, change and test webhooks, and see what they were told.
         Webhooks = "webhooks",
+        /// Have a license's customer be sent its key, which nobody else sees.
+        SendKey = "send-key",
+        /// See what customers were mailed, and have it mailed once more.
+        Mails = "mails",
         /// Sign in and out, and see who one is.
         Oneself = "oneself",
     }
@@ -180,7 +187,7 @@ fn rule(act: Act) -> Rule {
         Act::Resume => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
-        Act::Extend => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
+        Act::Extend => ([All, All, Quota(20), No, Own], Some(LicensesWrite), Nobody),
         Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
@@ -191,12 +198,15 @@ fn rule(act: Act) -> Rule {
         Act::Renew => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::Release => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
         Act::ReturnHeld => ([All, All, All, No, No], Some(SeatsWrite), Nobody),
+        Act::Approve => ([All, All, All, No, Own], Some(SeatsWrite), Nobody),
         Act::Preflight => ([No, No, No, No, No], None, Anybody),
         Act::ShowHolding => ([No, No, No, No, No], None, Anybody),
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
         Act::ShowAudit => ([All, All, No, All, No], Some(ReportsRead), Nobody),
         Act::Verify => ([All, All, No, All, No], None, Nobody),
         Act::Webhooks => ([All, All, No, No, No], Some(WebhooksWrite), Nobody),
+        Act::SendKey => ([All, All, All, No, Own], Some(LicensesWrite), Nobody),
+        Act::Mails => ([All, All, All, No, No], Some(LicensesWrite), Nobody),
         Act::Oneself => ([All, All, All, All, All], None, Nobody),
     };
     Rule { roles, scope, others }
@@ -255,6 +265,8 @@ pub(crate) struct Permit<'a> {
     act: Act,
     reach: Reach,
     spending: Option<Spending>,
+    /// Whether it is one of many such acts, of which people are told once.
+    is_one_of_many: bool,
 }
 
 /// What the table says before it is known what the act is about.
@@ -266,7 +278,7 @@ pub(crate) fn ask(occasion: &Occasion, act: Act) -> Result<Asked<'_>, Denied> {
     let rule = rule(act);
     let permit = |reach, spender: Option<Spender>| {
         let spending = spender.map(|of| Spending { id: some_id(), of });
-        Ok(Asked(Permit { occasion, act, reach, spending }))
+        Ok(Asked(Permit { occasion, act, reach, spending, is_one_of_many: false }))
     };
     let (reach, spender) = match &occasion.actor {
         Actor::Vendor(_) => (Reach::Everything, None),
@@ -330,7 +342,17 @@ impl<'a> Asked<'a> {
 impl<'a> Permit<'a> {
     /// To note that something was refused, which everybody has to bear.
     pub(crate) fn to_note_refusal(occasion: &'a Occasion) -> Self {
-        Self { occasion, act: Act::Oneself, reach: Reach::Everything, spending: None }
+        let (act, reach) = (Act::Oneself, Reach::Everything);
+        Self { occasion, act, reach, spending: None, is_one_of_many: false }
+    }
+
+    /// The same for each of many such acts: whoever asks tells people of all of them at the end.
+    pub(crate) fn one_of_many(self) -> Self {
+        Self { is_one_of_many: true, ..self }
+    }
+
+    pub(crate) fn is_one_of_many(&self) -> bool {
+        self.is_one_of_many
     }
 
     pub(crate) fn act(&self) -> Act {
@@ -424,7 +446,7 @@ suspend          xx--o  --x---  --
 resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
-extend           xxq--  --x---  --
+extend           xxq-o  --x---  --
 erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --
@@ -435,12 +457,15 @@ redeem           xxx--  ---x--  x-
 renew            xxx--  ---x--  --
 release          xxx--  ---x--  --
 return-held      xxx--  ---x--  --
+approve          xxx-o  ---x--  --
 preflight        -----  ------  x-
 show-holding     -----  ------  x-
 customer-release -----  ------  x-
 show-audit       xx-x-  ----x-  --
 verify           xx-x-  ------  --
 webhooks         xx---  -----x  --
+send-key         xxx-o  --x---  --
+mails            xxx--  --x---  --
 oneself          xxxxx  xxxxxx  --
 ";
 

@@ -1,6 +1,7 @@
 //! Terms as somebody says them: some of them, by their names. Layers of them make the terms of a sale.
 
 use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -15,6 +16,8 @@ pub(crate) struct Said(Map<String, Value>);
 /// Says for how many days a license is valid, from its sale on; null is without end. It is `expires` of a license.
 const EXPIRES_DAYS: &str = "expires_days";
 const EXPIRES: &str = "expires";
+/// What may name a person.
+const PERSONAL: [&str; 2] = ["licensee", "metadata"];
 /// What names the license or is an act of its own.
 const NOT_TO_SAY: [&str; 4] = ["id", "product", "starts", "suspended"];
 
@@ -48,9 +51,41 @@ impl Said {
         self.0.is_empty()
     }
 
+    /// The same without what may name a person: the licensee, and metadata, which are the vendor's own words. It says
+    /// still that they were said.
+    pub(crate) fn nameless(&self) -> Self {
+        let mut said = self.clone();
+        for name in PERSONAL {
+            if let Some(value) = said.0.get_mut(name) {
+                *value = emptied(value);
+            }
+        }
+        said
+    }
+
+    /// The same as far as it can be compared with what was said before, of which something may have been emptied.
+    pub(crate) fn as_emptied_in(&self, before: &Self) -> Self {
+        let mut said = self.clone();
+        for name in PERSONAL {
+            if let (Some(was), Some(value)) = (before.0.get(name), said.0.get_mut(name))
+                && *was == emptied(was)
+            {
+                *value = was.clone();
+            }
+        }
+        said
+    }
+
     /// Whether that text says the same.
     pub(crate) fn is(&self, text: &str) -> bool {
         serde_json::from_str::<Self>(text).is_ok_and(|other| *self == other)
+    }
+
+    /// A number for what is said, which other words do not have: the beginning of its SHA-256. Nobody counts how often
+    /// it was changed, and whoever finds the words that they saw may change them.
+    pub(crate) fn version(&self) -> Result<u32> {
+        let digest = digest(&SHA256, &serde_json::to_vec(&self.0)?);
+        Ok(digest.as_ref().iter().take(4).fold(0, |number, byte| (number << 8) | u32::from(*byte)))
     }
 
     pub(crate) fn members(&self) -> &Map<String, Value> {
@@ -107,6 +142,15 @@ impl Said {
     pub(crate) fn check(&self) -> Result<()> {
         let probe = LicenseTerms::new(LicenseId::from_bytes([1; 8]), "product", 1, Timestamp::MIN);
         Ok(self.apply(&probe, Timestamp::MIN)?.validate()?)
+    }
+}
+
+fn emptied(value: &Value) -> Value {
+    match value {
+        Value::Object(_) => Value::Object(Map::new()),
+        Value::Array(_) => Value::Array(Vec::new()),
+        Value::String(_) => String::new().into(),
+        other => other.clone(),
     }
 }
 

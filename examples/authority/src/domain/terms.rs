@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use clap::{Args, ValueEnum};
 use nodelock::{
     Feature, LicenseId, Timestamp,
-    authority::{LicenseTerms, SeatListing},
+    authority::{ApprovalPolicy, LicenseTerms, SeatListing},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -33,6 +33,25 @@ impl From<Listed> for SeatListing {
             Listed::None => Self::None,
             Listed::Dates => Self::Dates,
             Listed::Labels => Self::Labels,
+        }
+    }
+}
+
+/// Whether activations wait for the vendor's approval.
+#[derive(Clone, Copy, ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Approving {
+    /// None does
+    None,
+    /// Each one does; what takes the place of a seat of its own computer is none
+    Required,
+}
+
+impl From<Approving> for ApprovalPolicy {
+    fn from(approving: Approving) -> Self {
+        match approving {
+            Approving::None => Self::None,
+            Approving::Required => Self::Required,
         }
     }
 }
@@ -118,6 +137,10 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     period_days: Option<Limit>,
+    /// Whether each activation waits until it is approved
+    #[arg(long, value_name = "WHEN")]
+    #[schema(nullable = false)]
+    approval: Option<Approving>,
     /// Whatever else the application is told; may be given several times. These are all
     #[arg(long, value_name = "NAME=VALUE")]
     #[serde(default, deserialize_with = "pairs")]
@@ -171,6 +194,7 @@ impl SaidTerms {
             deactivations = |limit: &Limit| limit.0,
             activations = |limit: &Limit| limit.0,
             period_days = |limit: &Limit| limit.0,
+            approval = |approving: &Approving| (*approving).into(),
             metadata = |pairs: &Vec<Pair>| pairs.iter().map(|of| (of.0.clone(), of.1.clone())).collect()
         );
         let mut said = Said::of(&terms, &names)?;

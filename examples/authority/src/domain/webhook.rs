@@ -2,7 +2,7 @@
 
 use nodelock::Timestamp;
 
-use super::EventRow;
+use super::{CustomerId, EventRow};
 
 /// Who is told of events.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub(crate) struct Webhook {
     pub(crate) former_until: Option<Timestamp>,
 }
 
-/// What became of one event on its way to one webhook.
+/// What became of one event on its way to one receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DeliveryRow {
     pub(crate) event: EventRow,
@@ -26,8 +26,10 @@ pub(crate) struct DeliveryRow {
     pub(crate) due: Timestamp,
     pub(crate) attempts: u32,
     pub(crate) tried: Option<Timestamp>,
-    /// The status that was answered last.
+    /// The status that was answered last, or the code that a program ended with.
     pub(crate) status: Option<u32>,
     /// Why that was no success.
     pub(crate) said: Option<String>,
+    /// Whom a mail is for.
+    pub(crate) customer: Option<CustomerId>,
 }

@@ -131,7 +131,57 @@ pub(super) async fn openapi() -> Response {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::Path};
+    use std::{collections::BTreeSet, env, fs, path::Path};
+
+    use nodelock::Timestamp;
+    use serde_json::Value;
+
+    use crate::domain::{
+        Actor, Occasion,
+        rights::{self, Act},
+    };
+
+    /// What each public call asks the table of rights for; none for what tells nothing of anybody.
+    const CALLS: [(&str, Option<Act>); 7] = [
+        ("activate", Some(Act::Activate)),
+        ("check_in", Some(Act::CheckIn)),
+        ("deactivate", Some(Act::Redeem)),
+        ("health", None),
+        ("openapi", None),
+        ("preflight", Some(Act::Preflight)),
+        ("ready", None),
+    ];
+    /// The same of the portal's pages. A check-in is handed in where a request is.
+    const PAGES: [(&str, &[Act]); 6] = [
+        ("/", &[]),
+        ("/seats", &[Act::ShowHolding]),
+        ("/seats/free", &[Act::CustomerRelease]),
+        ("/redeem", &[Act::Redeem]),
+        ("/activate", &[Act::Activate, Act::CheckIn]),
+        // What this authority signed itself.
+        ("/download", &[]),
+    ];
+
+    #[test]
+    fn each_public_call_and_page_has_a_rule_and_strangers_may_do_no_more() {
+        let described: Value = serde_json::from_str(&super::TEXT).unwrap();
+        let operations =
+            described["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
+        let names: BTreeSet<&str> =
+            operations.map(|(_, call)| call["operationId"].as_str().unwrap()).collect();
+        assert_eq!(names, CALLS.iter().map(|(name, _)| *name).collect(), "a call has no rule");
+        let routes = include_str!("portal/mod.rs").split(".route(\"").skip(1);
+        let pages =
+            routes.filter(|route| route.contains("\", page(")).map(|route| route.split('"').next().unwrap());
+        assert_eq!(pages.collect::<Vec<_>>(), PAGES.map(|(path, _)| path), "a page has no rule");
+        let calls = CALLS.iter().filter_map(|(_, act)| *act);
+        let public: BTreeSet<Act> =
+            calls.chain(PAGES.iter().flat_map(|(_, acts)| acts.iter().copied())).collect();
+        let actor = Actor::Peer([192, 0, 2, 1].into());
+        let stranger = Occasion { time: Timestamp::from_unix_seconds(1_790_000_000), actor };
+        let allowed = Act::ALL.iter().copied().filter(|act| rights::ask(&stranger, *act).is_ok());
+        assert_eq!(public, allowed.collect());
+    }
 
     #[test]
     fn the_committed_openapi_file_is_what_the_handlers_say() {

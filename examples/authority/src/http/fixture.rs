@@ -1,4 +1,5 @@
-//! An authority without a network, and devices, for the tests of handlers.
+//! An authority without a network, and devices, for the tests of handlers, on SQLite or PostgreSQL as the environment
+//! asks.
 
 use std::{
     net::IpAddr,
@@ -40,6 +41,7 @@ const PRODUCT: &str = "Example";
 
 pub(super) struct Authority {
     folder: TempDir,
+    location: Location,
     root: PublicKey,
     server: Arc<Server>,
     public: Router,
@@ -78,19 +80,18 @@ impl Authority {
     /// With the ledger's last page in a place of the operator's.
     pub(super) async fn with_page(named: Option<&Path>) -> Self {
         log::silence();
-        let folder = tempfile::tempdir().unwrap();
-        let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
-        let location = Location::File(file);
+        let folder = store::tests::folder();
+        let (directory, location) = (folder.path().join("keys"), store::tests::place(&folder).await);
         let root =
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
         let vault = keys::Vault::open_or_create(&directory).unwrap();
         let service = Service::new(database, sellings, keys::Outside::new(named, &directory));
-        let server = Server::new(service.with_vault(vault), Courier::new(&[]));
+        let server = Server::new(service.with_vault(vault), Courier::new(&[]), None);
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
-        Self { folder, root, server, public, administration, operators }
+        Self { folder, location, root, server, public, administration, operators }
     }
 
     pub(super) fn server(&self) -> Arc<Server> {
@@ -123,10 +124,20 @@ impl Authority {
         self.server.service.replace_sellings(sellings);
     }
 
-    /// The ledger's files, as somebody finds them who copied them.
-    pub(super) fn bytes_of_ledger(&self) -> Vec<u8> {
-        let file = |name| std::fs::read(self.folder.path().join(name)).unwrap_or_default();
-        [file("authority.db"), file("authority.db-wal")].concat()
+    /// Whether somebody who copied the ledger finds a text in it.
+    pub(super) fn ledger_has(&self, text: &str) -> bool {
+        let bytes = match &self.location {
+            Location::File(file) => {
+                let log = file.with_extension("db-wal");
+                [std::fs::read(file).unwrap(), std::fs::read(log).unwrap_or_default()].concat()
+            }
+            Location::Url(url) => std::process::Command::new("pg_dump").arg(url).output().unwrap().stdout,
+        };
+        assert!(!bytes.is_empty());
+        let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+        // A dump has bytes as their digits.
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        has(text.as_bytes()) || has(digits.as_bytes())
     }
 
     /// Sells a license and returns its key.

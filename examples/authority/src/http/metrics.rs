@@ -20,7 +20,10 @@ use prometheus_client::{
 };
 
 use super::{Server, problem::Problem};
-use crate::{keys, service};
+use crate::{
+    keys,
+    service::{self, Came},
+};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -41,6 +44,11 @@ struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -99,6 +107,10 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
         let left = keys::seconds_left(&selling.signer.certificate, SystemTime::now().into());
         certificates.get_or_create(&OfProduct { product: selling.id.to_string() }).set(left);
     }
+    let codes = Family::<Outcome, Counter>::default();
+    for came in Came::ALL {
+        codes.get_or_create(&Outcome { outcome: came.name() }).inc_by(server.service.codes(came));
+    }
     let restored = Gauge::<i64>::default();
     let now = SystemTime::now().into();
     let left = server.service.restored_until(now).map_or(Duration::ZERO, |until| until.since(now));
@@ -113,6 +125,7 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     let about = "For how long licenses may be in use that the ledger has lost";
     registry.register_with_unit("ledger_restored_remaining", about, Unit::Seconds, restored);
     registry.register("seats", "Seats in the ledger", states);
+    registry.register("codes", "Codes that were typed, by what came of them", codes);
     let mut page = String::new();
     // Writing to a string does not fail.
     text::encode(&mut page, &registry).map_err(|_| Problem::of(ErrorKind::ServerFailed))?;
@@ -144,6 +157,7 @@ mod tests {
             "nodelock_ledger_restored_remaining_seconds 0",
             "nodelock_seats{state=\"active\"} 1",
             "nodelock_seats{state=\"held\"} 0",
+            "nodelock_codes_total{outcome=\"wrong\"} 0",
         ] {
             assert!(page.body.lines().any(|is| is == line), "{line}\n{}", page.body);
         }

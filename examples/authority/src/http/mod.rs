@@ -19,6 +19,7 @@ mod expiring;
 mod fixture;
 mod health;
 pub(crate) mod log;
+mod mailer;
 mod metrics;
 mod notes;
 mod pace;
@@ -53,6 +54,7 @@ use self::{
         ADMINISTRATORS_CONNECTIONS, CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS,
     },
     health::Readiness,
+    mailer::Mailer,
     metrics::Metrics,
     pace::Pace,
     peer::Proxies,
@@ -60,7 +62,11 @@ use self::{
     problem::Problem,
     tls::Tls,
 };
-use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
+use crate::{
+    cli::arguments::{MailArguments, ServeArguments},
+    failure::Result,
+    service::Service,
+};
 
 /// What the endpoints share.
 struct Server {
@@ -72,12 +78,14 @@ struct Server {
     readiness: Readiness,
     /// What brings messages to webhooks.
     courier: Arc<Courier>,
+    /// What takes mails to customers, if anything does.
+    mailer: Option<Arc<Mailer>>,
 }
 
 type Shared = State<Arc<Server>>;
 
 impl Server {
-    fn new(service: Service, courier: Courier) -> Arc<Self> {
+    fn new(service: Service, courier: Courier, mailer: Option<Mailer>) -> Arc<Self> {
         Arc::new(Self {
             service,
             metrics: Metrics::default(),
@@ -85,6 +93,7 @@ impl Server {
             admin_permits: Arc::default(),
             readiness: Readiness::default(),
             courier: Arc::new(courier),
+            mailer: mailer.map(Arc::new),
         })
     }
 }
@@ -105,7 +114,9 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let server = Server::new(service, Courier::new(&arguments.webhooks.hosts));
+    let MailArguments { command, arguments: of_command } = &arguments.mail;
+    let mailer = command.clone().map(|program| Mailer::new(program, of_command.clone()));
+    let server = Server::new(service, Courier::new(&arguments.webhooks.hosts), mailer);
     // What is missing of the ledger must be known before anything is signed.
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));

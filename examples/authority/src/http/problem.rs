@@ -292,6 +292,10 @@ impl From<Failure> for Problem {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-webhook", "There is no such webhook"))
                     .detail(&failure.message())
             }
+            Failure::NotMailed(_) => {
+                Self::own(StatusCode::CONFLICT, &("not-mailed", "Nothing can be mailed"))
+                    .detail(&failure.message())
+            }
             Failure::KeyInUse => {
                 Self::own(StatusCode::CONFLICT, &("key-in-use", "There is a license with that key"))
             }

@@ -140,7 +140,11 @@ impl Hangup {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fixture::Authority, Issuers};
+    use std::time::Duration;
+
+    use tokio::time;
+
+    use super::{super::fixture::Authority, Hangup, Issuers, PERIOD, watch};
     use crate::service::{self, Sellings};
 
     #[tokio::test]
@@ -173,5 +177,30 @@ mod tests {
         std::fs::write(&certificate, whole).unwrap();
         issuers.look(products, false);
         assert_eq!(serial(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_server_looks_at_its_certificates_by_itself_twice_a_minute() {
+        let authority = Authority::new().await;
+        let server = authority.server();
+        let serial = || server.service.sellings().first().signer.certificate.serial;
+        let becomes = async |expected| {
+            while serial() != expected {
+                time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // It looks when it starts.
+        authority.certify(0, 365);
+        let issuers = Issuers::new(server.clone(), authority.keys().0);
+        tokio::spawn(watch(issuers, None, Hangup::listen().unwrap()));
+        time::timeout(Duration::from_secs(60), becomes(2)).await.unwrap();
+        // And then when half a minute is over, which no test waits for.
+        authority.certify(0, 365);
+        assert_eq!(PERIOD, Duration::from_secs(30));
+        time::pause();
+        time::advance(PERIOD).await;
+        time::resume();
+        // A period of an hour would not be over by then.
+        time::timeout(Duration::from_secs(60), becomes(3)).await.unwrap();
     }
 }

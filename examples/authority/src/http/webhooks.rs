@@ -1,4 +1,4 @@
-//! A server tells webhooks what happened.
+//! A server tells webhooks what happened, and mails customers.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,11 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::Server;
+use super::{Server, mailer::Mailer};
 use crate::{
     domain::{Actor, Occasion},
     failure::Failure,
+    service::MAIL,
 };
 
 /// How often it is looked whether something is due. That is one search by index for each webhook.
@@ -24,7 +25,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 const BLIND: Duration = Duration::from_secs(60);
 
 /// Tells them for as long as the server runs. Each webhook has a task of its own while something is due for it, so that
-/// a slow one holds up no other.
+/// a slow one holds up no other. So have mails, where a program sends them.
 pub(super) async fn keep(server: Arc<Server>) {
     let mut period = interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -39,6 +40,16 @@ pub(super) async fn keep(server: Arc<Server>) {
                 }
             }
             Err(failure) => warn!(event = "webhooks-not-told", error = failure.message()),
+        }
+        if let Some(mailer) = &server.mailer {
+            match server.service.is_mail_due(&occasion()).await {
+                Ok(true) => {
+                    let task = || tokio::spawn(mail(server.clone(), mailer.clone()));
+                    telling.entry(MAIL.to_owned()).or_insert_with(task);
+                }
+                Ok(false) => {}
+                Err(failure) => warn!(event = "mails-not-sent", error = failure.message()),
+            }
         }
     }
 }
@@ -59,6 +70,20 @@ async fn tell(server: Arc<Server>, id: String) {
             }
             Err(failure) => {
                 warn!(event = "webhook-not-told", webhook = id, error = failure.message());
+                return;
+            }
+        }
+    }
+}
+
+/// Mails until nothing is due.
+async fn mail(server: Arc<Server>, mailer: Arc<Mailer>) {
+    loop {
+        match server.service.mail(&mailer, &occasion()).await {
+            Ok(0) => return,
+            Ok(_) => server.service.make_way().await,
+            Err(failure) => {
+                warn!(event = "mails-not-sent", error = failure.message());
                 return;
             }
         }

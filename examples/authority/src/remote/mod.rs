@@ -25,7 +25,8 @@ use crate::{
     failure::Result,
     http::records::{
         Audit, AuditLine, CustomerBody, Customers, Deliveries, Delivery, Event, Events, LicenseBody,
-        Licenses, OrderBody, Orders, RefusalBody, RefusalPage, SeatBody, Seats,
+        Licenses, MailBody, Mails, OneRequest, OrderBody, Orders, RefusalBody, RefusalPage, RequestPage,
+        SeatBody, Seats,
     },
     service::Target,
 };
@@ -186,8 +187,10 @@ pages! {
     Deliveries { deliveries: Delivery }
     Events { events: Event }
     Licenses { licenses: LicenseBody }
+    Mails { mails: MailBody }
     Orders { orders: OrderBody }
     RefusalPage { refusals: RefusalBody }
+    RequestPage { requests: OneRequest }
     Seats { seats: SeatBody }
 }
 

@@ -1,9 +1,11 @@
 //! A device asks for a seat.
 
+use std::net::IpAddr;
+
 use nodelock::{
     DeactivationReceipt, ErrorKind, License, LicenseId,
     authority::{
-        ActivationFile, Found, LicenseKeyName, Query,
+        ActivationFile, Found, LicenseKeyName, Query, SeatName,
         decision::{self, Ruling},
     },
 };
@@ -11,7 +13,7 @@ use nodelock::{
 use super::{Service, driver::Settled, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{
-        Actor, Occasion,
+        Actor, Occasion, hex,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -27,23 +29,33 @@ pub(crate) struct Activated {
     pub(crate) receipts: Vec<DeactivationReceipt>,
 }
 
+/// What requests with a license key are counted by.
+fn name_of_key(file: &ActivationFile) -> String {
+    let key = LicenseKeyName::new(&file.request().license_key);
+    key.map_or_else(String::new, |key| hex(&key.hash().0))
+}
+
 impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
     /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
-    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part
-    /// of the answer, and so is an issuer that cannot sign: the seats that came along are free then, and their receipts
-    /// come later.
+    /// Fails with [`Failure::PeerMustWait`] for an unknown license key after too many of them, after too many kept
+    /// codes, and after very many refused requests with the same key. A final refusal is part of the answer, and so is
+    /// an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
     pub(crate) async fn activate(
         &self,
         file: ActivationFile,
         assigned: Option<LicenseId>,
         occasion: &Occasion,
     ) -> Result<Activated> {
-        let on = assigned.map_or(On::Whole, On::License);
+        let on = assigned.map_or(On::New(&file.request().product), On::License);
         let occasion = &self.permit(occasion, Act::Activate, on).await?;
-        if let Actor::Peer(peer) = occasion.actor {
-            self.limits.activations.check(peer)?;
+        let stranger = match occasion.actor {
+            Actor::Peer(peer) => Some((peer, name_of_key(&file))),
+            Actor::Vendor(_) | Actor::Bearer(_) => None,
+        };
+        if let Some((peer, key)) = &stranger {
+            self.admit_stranger(&file, *peer, key).await?;
         }
         let assigned = match assigned {
             None => self.trial_license(&file, occasion).await?,
@@ -54,10 +66,50 @@ impl Service {
             Ok(activated) => activated.license.as_ref().err(),
             Err(failure) => Some(failure),
         };
+        if let (Some((peer, key)), Some(Failure::Rule(error))) = (&stranger, refused) {
+            match error.kind() {
+                ErrorKind::UnknownLicense => self.limits.activations.count(*peer),
+                // Beyond the limit the next one is refused.
+                _ => {
+                    let _ = self.limits.refused_requests.take(key, *peer);
+                }
+            }
+        }
         if let Some(failure) = refused {
             self.note_refused_activation(&file, assigned, failure, occasion).await;
         }
         activated
+    }
+
+    /// Asks the limits. Wrong license keys from an address are no reason to refuse a right one from there, so what a
+    /// peer with too many of them hands in is looked up.
+    async fn admit_stranger(&self, file: &ActivationFile, peer: IpAddr, key: &str) -> Result<()> {
+        self.limits.refused_requests.check(key, peer)?;
+        match self.limits.activations.check(peer) {
+            Err(_) if self.knows(file).await? => Ok(()),
+            checked => checked,
+        }
+    }
+
+    /// Whether a request has the key of a license, or was answered before, or recovers a seat that its device holds.
+    async fn knows(&self, file: &ActivationFile) -> Result<bool> {
+        let request = file.request();
+        let mut tx = self.database.read().await?;
+        if let Some(key) = LicenseKeyName::new(&request.license_key) {
+            let found = store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await?;
+            if matches!(found, Found::License(Some(_))) {
+                return Ok(true);
+            }
+        } else if file.is_recovery()
+            && let Found::Seats(seats) =
+                store::find(&mut tx, &Query::TakenSeatsOf(request.device_key)).await?
+        {
+            return Ok(!seats.is_empty());
+        }
+        let Found::Seats(seats) = store::find(&mut tx, &Query::SeatsOfHandle(request.handle)).await? else {
+            return Err(unknown_ruling());
+        };
+        Ok(seats.iter().any(|seat| seat.name() == SeatName::from(request)))
     }
 
     async fn answer_activation(
@@ -90,11 +142,6 @@ impl Service {
             (None, Ruling::Refused(refusal)) => Err(self.named(&file, Failure::from(refusal)).await?),
             (None, _) => return Err(unknown_ruling()),
         };
-        if let (Actor::Peer(peer), Err(Failure::Rule(refused))) = (&occasion.actor, &license)
-            && refused.kind() == ErrorKind::UnknownLicense
-        {
-            self.limits.activations.count(*peer);
-        }
         Ok(Activated { license, receipts: settled.reply.receipts })
     }
 

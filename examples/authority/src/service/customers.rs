@@ -8,13 +8,13 @@ use super::{
     products::check_based_on,
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, Occasion, Product, rights::Act},
+    domain::{Customer, CustomerDetails, CustomerId, Language, Occasion, Product, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine, Tx},
 };
 
 /// The longest of each member, in bytes.
-const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
+const LONGEST: [usize; 5] = [1_024, 320, 200, 64 * 1024, 2];
 
 /// Enters a customer. `hand_over` is told of it before it is stored.
 ///
@@ -133,7 +133,13 @@ fn check(details: &CustomerDetails) -> Result<()> {
         || details.email.split_once('@').is_some_and(|(user, host)| {
             !user.is_empty() && !host.is_empty() && !details.email.contains(char::is_whitespace)
         });
-    if is_address { Ok(()) } else { Err(invalid("email is no address".into())) }
+    if !is_address {
+        return Err(invalid("email is no address".into()));
+    }
+    match details.language.parse::<Language>() {
+        Err(expected) if !details.language.is_empty() => Err(invalid(format!("language: {expected}"))),
+        _ => Ok(()),
+    }
 }
 
 async fn check_external_id(tx: &mut Tx, id: CustomerId, details: &CustomerDetails) -> Result<()> {

@@ -46,8 +46,8 @@ pub(crate) struct DeactivatedLicense {
 }
 
 impl Service {
-    /// Releases every seat of a license that is taken, and forgets what was refused of it. Returns what became of each.
-    /// `notice` is for the customer.
+    /// Releases every seat of a license that is taken, and forgets what was refused of it and what waits for approval.
+    /// Returns what became of each. `notice` is for the customer.
     ///
     /// Up to 200 seats are released in one transaction, and no more than were taken when it began: a seat that is
     /// granted meanwhile stays. The same once more goes on with what a call that broke off left, and returns what that
@@ -62,7 +62,7 @@ impl Service {
         hand_over: impl FnOnce(&DeactivatedLicense) -> Result<()>,
         occasion: &Occasion,
     ) -> Result<DeactivatedLicense> {
-        let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?;
+        let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?.one_of_many();
         self.deactivate_by(AT_ONCE, license, (notice, hand_over), occasion).await
     }
 
@@ -113,12 +113,13 @@ impl Service {
         let mut tx = self.database.write().await?;
         store::lock_license(&mut tx, license).await?;
         store::forget_refusals_of_license(&mut tx, license).await?;
+        store::forget_approvals_of(&mut tx, license).await?;
         let taken = store::count_taken_seats_of(&mut tx, license).await?;
         let deactivated = DeactivatedLicense { seats: deactivated, taken };
         hand_over(&deactivated)?;
-        let detail = format!("{released} seats: {notice}");
+        let detail = format!("{released} seats");
         let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };
-        line.write(&mut tx, occasion).await?;
+        line.write_about(&mut tx, notice, occasion).await?;
         tx.commit().await?;
         Ok(deactivated)
     }

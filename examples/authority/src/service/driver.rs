@@ -357,8 +357,8 @@ fn changes_nothing(decision: &Decision) -> bool {
     decision.store.is_empty() && decision.events.is_empty() && decision.verifications.is_empty()
 }
 
-/// The seats that nobody asked for, and that a decision keeps something about. A request that its cancellation came
-/// before is none of them: its seat takes the place of the evidence that was kept.
+/// The seats that nobody asked for or that wait for approval, and that a decision keeps something about. A request that
+/// its cancellation came before is none of them: its seat takes the place of the evidence that was kept.
 fn unseen(decision: &Decision) -> Vec<Handle> {
     let was_kept = |handle: &Handle| {
         let forgets = |change: &Change| matches!(change, Change::Forget(e) if e.handle() == *handle);
@@ -367,6 +367,7 @@ fn unseen(decision: &Decision) -> Vec<Handle> {
     let kept = decision.store.iter().filter_map(|change| match change {
         Change::Keep(evidence) => Some(evidence.handle()),
         Change::Insert { seat, .. } if seat.state() == SeatState::Cancelled => Some(seat.handle()),
+        Change::Approval(approval) => Some(approval.name().handle),
         _ => None,
     });
     kept.filter(|handle| !was_kept(handle)).collect()

@@ -64,8 +64,7 @@ pub(crate) struct Edited {
 pub(crate) async fn edit(
     database: &Database,
     id: LicenseId,
-    said: &Said,
-    customer: Option<CustomerId>,
+    (said, customer): (&Said, Option<CustomerId>),
     changing: Changing,
     hand_over: impl FnOnce(&Edited) -> Result<()>,
     occasion: &Occasion,

@@ -30,10 +30,10 @@ pub(crate) struct Erased {
     pub(crate) seats: u64,
 }
 
-/// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it in
-/// all that the licenses ever said and in their orders; what seats say of their computers; what was refused; addresses
-/// and names in the audit's lines about the licenses. Of a license that the customer had once it is the name and the
-/// audit's lines of that time.
+/// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it, and
+/// the metadata, in all that the licenses ever said and in their orders; what seats say of their computers; what was
+/// refused; addresses and names in the audit's lines about the licenses. Of a license that the customer had once it is
+/// the name and the audit's lines of that time.
 ///
 /// Ids stay, and so does the hardware of seats that are taken or can be taken back: check-ins are judged by it.
 /// [`prune`](super::prune) lets it go once they are over. The same again goes on with what an interrupted call left.
@@ -102,6 +102,7 @@ async fn erase_license(database: &Database, license: LicenseId, now: Timestamp) 
         if last.is_none() {
             store::erase_licensee(&mut tx, license).await?;
             store::forget_refusals_of_license(&mut tx, license).await?;
+            store::forget_approvals_of(&mut tx, license).await?;
         }
         let seats = store::seats_of_license(&mut tx, license, last.as_ref(), AT_ONCE).await?;
         for seat in &seats {

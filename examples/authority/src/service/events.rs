@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long before its end a license is said to expire.
-const NOTICE_DAYS: u32 = 14;
+pub(super) const NOTICE_DAYS: u32 = 14;
 
 /// The events of a license, or all, that come after one, at most `most`. All begin after an empty id.
 ///
@@ -27,7 +27,12 @@ pub(crate) async fn events_after(
     most: u32,
     occasion: &Occasion,
 ) -> Result<Vec<EventRow>> {
-    permit(database, occasion, Act::ShowAudit, license.map_or(On::Whole, On::License)).await?;
+    let (act, on) = match license {
+        // Whoever may see a license may see what happened to it.
+        Some(id) => (Act::ShowLicenses, On::License(id)),
+        None => (Act::ShowAudit, On::Whole),
+    };
+    permit(database, occasion, act, on).await?;
     store::events_after(&mut database.read_list().await?, license, after, most).await
 }
 

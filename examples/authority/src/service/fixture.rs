@@ -1,4 +1,5 @@
-//! An authority at work and devices in memory, for the tests of services.
+//! An authority at work and devices in memory, for the tests of services, on SQLite or PostgreSQL as the environment
+//! asks.
 
 use std::{
     net::IpAddr,
@@ -35,9 +36,19 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
-        let location = Location::File(file);
+        let folder = store::tests::folder();
+        let location = store::tests::place(&folder).await;
+        Self::at(location, folder).await
+    }
+
+    /// One on SQLite, for what is SQLite's own: there is one writer at a time.
+    pub(crate) async fn with_one_writer() -> Self {
+        let folder = store::tests::folder();
+        Self::at(Location::File(folder.path().join("authority.db")), folder).await
+    }
+
+    async fn at(location: Location, folder: TempDir) -> Self {
+        let directory = folder.path().join("keys");
         set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();

@@ -7,7 +7,7 @@ use nodelock::{
 
 use super::{Database, Service, permit::On, unknown_ruling};
 use crate::{
-    domain::{Actor, Holding, Occasion, rights::Act},
+    domain::{Actor, Holding, Occasion, hex, rights::Act},
     failure::Result,
     store,
 };
@@ -21,7 +21,8 @@ pub(crate) type Shown = (Holding, Option<Reading<LicenseKey>>);
 impl Service {
     /// The license of a typed key with at most `most` of its seats; none if no license has that key.
     ///
-    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait) after too many unknown license keys.
+    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait) for an unknown license key
+    /// after too many of them, and after the same license was shown very often.
     pub(crate) async fn holding(
         &self,
         typed: &str,
@@ -29,21 +30,24 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<Option<Shown>> {
         let occasion = &self.permit(occasion, Act::ShowHolding, On::Whole).await?;
-        if let Actor::Peer(peer) = occasion.actor {
-            self.limits.holdings.check(peer)?;
-        }
         let readings = LicenseKey::read(typed).unwrap_or_default().into_iter().take(MOST_READINGS);
         let keys = readings.map(|reading| (LicenseKeyName::new(&reading.code.to_string()), Some(reading)));
         // A vendor may make keys by other rules, in which nothing can be mended.
         let as_it_is = (LicenseKeyName::new(typed), None);
         for (key, reading) in keys.chain([as_it_is]) {
             let Some(key) = key else { continue };
+            if let Actor::Peer(peer) = occasion.actor {
+                self.limits.shown_holdings.check(&hex(&key.hash().0), peer)?;
+            }
             if let Some(holding) = find(&self.database, &key, most, occasion).await? {
+                if let Actor::Peer(peer) = occasion.actor {
+                    self.limits.shown_holdings.take(&hex(&key.hash().0), peer)?;
+                }
                 return Ok(Some((holding, reading)));
             }
         }
         if let Actor::Peer(peer) = occasion.actor {
-            self.limits.holdings.count(peer);
+            self.limits.holdings.take(peer)?;
         }
         Ok(None)
     }

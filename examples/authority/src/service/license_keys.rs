@@ -95,7 +95,7 @@ async fn valid(tx: &mut Tx, id: LicenseId) -> Result<Vec<KeyRow>> {
 }
 
 /// The one valid key with an end, or the only one. Fails with [`Failure::NoSuchKey`] and [`Failure::NotOneKey`].
-async fn valid_one(tx: &mut Tx, id: LicenseId, hint: Option<&str>) -> Result<KeyRow> {
+pub(super) async fn valid_one(tx: &mut Tx, id: LicenseId, hint: Option<&str>) -> Result<KeyRow> {
     let mut keys = valid(tx, id).await?;
     keys.retain(|key| hint.is_none_or(|hint| key.hint.eq_ignore_ascii_case(hint)));
     match (keys.pop(), keys.is_empty()) {

@@ -28,12 +28,16 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The limits, one for each kind of act, so that none of them stands in the way of another.
 pub(super) struct Limits {
-    /// Unknown license keys in activation files.
+    /// Unknown license keys in activation files. A known one is never refused because of them.
     pub(super) activations: Limit,
     /// Trials that are asked for without a license key.
     pub(super) trials: Limit,
+    /// Refused requests with a known license key, by the key.
+    pub(super) refused_requests: PairLimit,
     /// Unknown license keys that are typed to see the seats of a license.
     pub(super) holdings: Limit,
+    /// Known ones, by the key.
+    pub(super) shown_holdings: PairLimit,
     /// Typed codes, right or wrong.
     pub(super) codes: Limit,
     /// Preflights for seats that are not their signer's.
@@ -58,7 +62,10 @@ impl Default for Limits {
         Self {
             activations: Limit::new(20),
             trials: Limit::new(20),
+            // An office whose license has too few seats may ask from one address with every computer it has.
+            refused_requests: PairLimit::new(1_000),
             holdings: Limit::new(20),
+            shown_holdings: PairLimit::new(300),
             codes: Limit::new(10),
             preflights: Limit::new(20),
             kept_codes: Limit::new(40),
@@ -125,11 +132,11 @@ impl Limit {
     }
 }
 
-/// An account, by the hash of its name, and an address.
+/// What is asked for, by a hash, and an address.
 type Pair = ([u8; 32], IpAddr);
 
-/// How often somebody may try to sign in from an address within a quarter of an hour. It counts for the pair of them:
-/// whoever guesses elsewhere locks nobody out.
+/// How often something may be tried with one name, such as that of an account, from an address within a quarter of an
+/// hour. It counts for the pair of them: whoever guesses elsewhere locks nobody out.
 pub(super) struct PairLimit {
     of_pair: u32,
     pairs: Mutex<(Instant, HashMap<Pair, u32>)>,
@@ -140,14 +147,26 @@ impl PairLimit {
         Self { of_pair, pairs: Mutex::new((Instant::now() + QUARTER, HashMap::new())) }
     }
 
+    /// Fails with [`Failure::PeerMustWait`] when the pair may not try again yet.
+    pub(super) fn check(&self, name: &str, peer: IpAddr) -> Result<()> {
+        let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = pairs.0.saturating_duration_since(Instant::now());
+        match pairs.1.get(&pair(name, peer)) {
+            Some(attempts) if *attempts >= self.of_pair && !wait.is_zero() => {
+                Err(Failure::PeerMustWait(wait))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Counts an attempt whatever comes of it. Fails with [`Failure::PeerMustWait`].
     ///
     /// A table that is full forgets all: that gives guessers some attempts more, where to refuse whoever is new would
     /// lock everybody out.
-    pub(super) fn take(&self, account: &str, peer: IpAddr) -> Result<()> {
+    pub(super) fn take(&self, name: &str, peer: IpAddr) -> Result<()> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let key = pair(account, peer);
+        let key = pair(name, peer);
         if now >= pairs.0 || (pairs.1.len() >= MOST_PEERS && !pairs.1.contains_key(&key)) {
             *pairs = (now + QUARTER, HashMap::new());
         }
@@ -309,7 +328,10 @@ mod tests {
     #[test]
     fn who_guesses_a_password_elsewhere_locks_nobody_out() {
         let limit = PairLimit::new(3);
-        while limit.take("jane", peer(1)).is_ok() {}
+        while limit.take("jane", peer(1)).is_ok() {
+            assert!(limit.check("john", peer(1)).is_ok());
+        }
+        assert!(limit.check("jane", peer(1)).is_err() && limit.check("jane", peer(2)).is_ok());
         assert!(matches!(limit.take("jane", peer(1)), Err(Failure::PeerMustWait(wait)) if wait <= QUARTER));
         limit.take("jane", peer(2)).unwrap();
         limit.take("john", peer(1)).unwrap();

@@ -5,12 +5,15 @@
 
 mod accounts;
 mod activate;
+mod approvals;
 mod backup;
 mod certificate;
 mod check_in;
+mod codes;
 mod customer_release;
 mod customers;
 mod deactivate;
+mod deliveries;
 mod derivations;
 mod driver;
 mod edit;
@@ -22,6 +25,7 @@ mod holding;
 mod license_keys;
 mod limits;
 mod lists;
+mod mail;
 mod notes;
 mod once;
 mod orders;
@@ -61,9 +65,11 @@ use nodelock::{
 pub(crate) use self::{
     accounts::{AccountChange, SecondFactor, accounts, change_account, new_account, new_second_factor},
     activate::Activated,
+    approvals::{Word, request, requests, requests_after},
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
+    codes::Came,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
     deactivate::{Deactivated, DeactivatedLicense},
     edit::{Changing, Edited, Extension, differences, edit, extend},
@@ -71,6 +77,10 @@ pub(crate) use self::{
     events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
+    mail::{
+        MailPolicies, Mailer, Sent, edit_mail_policy, mail_policies, mails_after, replay_mails, sample,
+        send_key,
+    },
     once::Once,
     orders::{EditedLicense, extend_order, order, void_order},
     pages::{
@@ -96,8 +106,8 @@ pub(crate) use self::{
         replay, test_webhook, webhooks,
     },
 };
-use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database, Replay};
+use self::{codes::Codes, derivations::Derivations, limits::Limits, notes::Notes};
+pub(crate) use crate::store::{CredentialRow, Database, MAIL, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},
@@ -115,6 +125,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What came of typed codes.
+    codes: Codes,
     /// What was refused to bearers lately.
     refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
@@ -132,6 +144,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            codes: Codes::default(),
             refusals: Arc::default(),
             vault: None,
             run,

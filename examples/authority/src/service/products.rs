@@ -286,19 +286,20 @@ pub(crate) async fn policies(database: &Database) -> Result<Said> {
     store::policies(&mut database.read().await?).await
 }
 
-/// Changes what holds for every product from now on. Returns it as it is now; `hand_over` is given it before a change
-/// is stored.
+/// Changes what holds for every product from now on. `based_on` is the [version](Said::version) that the change was
+/// made for. Returns it as it is now; `hand_over` is given it before a change is stored.
 ///
-/// Fails as [`Said::check`] does.
+/// Fails as [`Said::check`] does, and with [`Failure::Superseded`].
 pub(crate) async fn edit_policies(
     database: &Database,
-    change: &Change<'_>,
+    (change, based_on): (&Change<'_>, Option<u32>),
     hand_over: impl FnOnce(&Said) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Said> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
     let mut tx = database.write().await?;
     let before = store::policies(&mut tx).await?;
+    check_based_on(based_on, before.version()?)?;
     let after = change.of(&before)?;
     if after != before {
         store::set_policies(&mut tx, &after).await?;

@@ -3,7 +3,7 @@
 use nodelock::{
     Binding, DeactivationReceipt, Outcome,
     authority::{
-        Records, ReleaseClaim, Seat, TypedCode,
+        Records, ReleaseClaim, Reply, Seat, TypedCode,
         decision::{self, Moment, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, Reading},
@@ -75,17 +75,24 @@ impl Released {
 }
 
 impl Redeemed {
-    fn of(settled: Settled) -> Result<Self> {
-        let Settled { ruling, mut reply } = settled;
+    fn of(Settled { ruling, reply }: &Settled) -> Result<Self> {
         match ruling {
-            Ruling::Released { seat, outcome, deactivations_left, changed } => {
-                let receipt = reply.receipts.pop();
-                let released = Released { seat, outcome, deactivations_left, changed, receipt };
-                Ok(Self::Released(released.into()))
-            }
-            Ruling::Kept(handle) => Ok(Self::Kept(handle)),
-            _ => Err(unknown_ruling()),
+            Ruling::Kept(handle) => Ok(Self::Kept(*handle)),
+            _ => Self::released(ruling, reply).ok_or_else(unknown_ruling),
         }
+    }
+
+    /// What was decided about a seat that is given up; none if something else was.
+    pub(crate) fn released(ruling: &Ruling, reply: &Reply) -> Option<Self> {
+        let Ruling::Released { seat, outcome, deactivations_left, changed } = ruling else { return None };
+        let released = Released {
+            seat: seat.clone(),
+            outcome: *outcome,
+            deactivations_left: *deactivations_left,
+            changed: *changed,
+            receipt: reply.receipts.last().cloned(),
+        };
+        Some(Self::Released(released.into()))
     }
 
     /// What it came to, for programs.
@@ -111,7 +118,7 @@ impl Redeemed {
     }
 
     /// How a typed code was read: of several readings, the one that the receipt answers, or the first of the seat's.
-    fn reading(&self, typed: &TypedCode) -> Option<Reading<DeactivationCode>> {
+    pub(crate) fn reading(&self, typed: &TypedCode) -> Option<Reading<DeactivationCode>> {
         let binding = self.receipt().map(|receipt| receipt.binding);
         let is_it = |reading: &&Reading<DeactivationCode>| match binding {
             Some(binding) => Binding::code(&reading.code) == binding,
@@ -126,7 +133,7 @@ impl Service {
     pub(crate) async fn redeem_proof(&self, claim: &ReleaseClaim, occasion: &Occasion) -> Result<Redeemed> {
         let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::redeem(claim, records, moment);
-        Redeemed::of(self.decide(&act, &place_of_proof(claim), occasion).await?)
+        Redeemed::of(&self.decide(&act, &place_of_proof(claim), occasion).await?)
     }
 
     /// Gives up the seat that a typed code names. Also returns how the code was read.
@@ -139,13 +146,19 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<(Redeemed, Option<Reading<DeactivationCode>>)> {
         let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
+        let redeemed = self.answer_code(typed, occasion).await;
+        self.count_code(&redeemed, occasion).await;
+        let redeemed = redeemed?;
+        let reading = redeemed.reading(typed);
+        Ok((redeemed, reading))
+    }
+
+    async fn answer_code(&self, typed: &TypedCode, occasion: &rights::Permit<'_>) -> Result<Redeemed> {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.codes.take(peer)?;
         }
         let act = |records: &_, moment: &_| decision::redeem_code(typed, records, moment);
-        let redeemed = Redeemed::of(self.decide(&act, &place_of_code(typed), occasion).await?)?;
-        let reading = redeemed.reading(typed);
-        Ok((redeemed, reading))
+        Redeemed::of(&self.decide(&act, &place_of_code(typed), occasion).await?)
     }
 
     /// Gives up the seats that a vendor's list names, in order and in few transactions. One that is refused changes
@@ -179,7 +192,7 @@ impl Service {
             }
         };
         let redeemed = list.iter().zip(settled).map(|(deactivation, settled)| {
-            let redeemed = Redeemed::of(settled?)?;
+            let redeemed = Redeemed::of(&settled?)?;
             let reading = match deactivation {
                 Deactivation::Proof(_) => None,
                 Deactivation::Code(typed) => redeemed.reading(typed),

@@ -98,7 +98,8 @@ impl Service {
     /// Whether a rule said no, and this peer has caused no more to be written than one may.
     fn is_to_be_noted(&self, failure: &Failure, occasion: &Permit<'_>) -> bool {
         let is_rule = match failure {
-            Failure::Rule(error) => error.kind() != ErrorKind::Io,
+            // What waits is no refusal, and is kept by itself.
+            Failure::Rule(error) => !matches!(error.kind(), ErrorKind::Io | ErrorKind::ApprovalWanted),
             Failure::TooManyAttempts | Failure::DeploymentKeyUsedUp(_) => true,
             _ => false,
         };

@@ -31,20 +31,23 @@ pub(crate) struct Pruned {
     pub(crate) evidence: u64,
     pub(crate) check_ins: u64,
     pub(crate) refusals: u64,
+    /// Requests that waited for approval, or were approved or refused.
+    pub(crate) requests: u64,
     /// Seats that say nothing of their computers any more.
     pub(crate) seats: u64,
 }
 
 impl Pruned {
     /// With their names.
-    pub(crate) fn members(&self) -> [(&'static str, u64); 6] {
-        let Self { audit, attempts, evidence, check_ins, refusals, seats } = *self;
+    pub(crate) fn members(&self) -> [(&'static str, u64); 7] {
+        let Self { audit, attempts, evidence, check_ins, refusals, requests, seats } = *self;
         [
             ("audit", audit),
             ("attempts", attempts),
             ("evidence", evidence),
             ("check_ins", check_ins),
             ("refusals", refusals),
+            ("requests", requests),
             ("seats", seats),
         ]
     }
@@ -92,6 +95,7 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
     let (now, retention) = (occasion.time, retention(database).await?);
     let mut tx = database.write().await?;
     pruned.attempts = store::forget_attempts(&mut tx, now).await?;
+    pruned.requests = store::forget_old_approvals(&mut tx, now).await?;
     pruned.refusals =
         store::forget_refusals_before(&mut tx, days_before(now, retention.refusal_days)).await?;
     tx.commit().await?;

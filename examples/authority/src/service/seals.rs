@@ -115,7 +115,8 @@ mod tests {
         assert_eq!((chain.seals, chain.lines, chain.unsealed, verified.found), (2, 1501, 0, 0));
     }
 
-    #[tokio::test]
+    // The thread waits for connections that this test's runtime looks after.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn whoever_finds_a_longer_chain_leaves_it_as_it_is() {
         let authority = Authority::new().await;
         let database = authority.service.database();

@@ -11,6 +11,7 @@ use super::{
     Database,
     customers::not_erased,
     license_keys::{seal, vault_of},
+    mail,
     permit::{On, permit},
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(crate) struct Offer {
 pub(crate) struct Buyer<'a> {
     pub(crate) order: Option<&'a Order>,
     pub(crate) customer: Option<CustomerId>,
+    /// Whether the customer is sent the keys.
+    pub(crate) mails: bool,
 }
 
 /// What became of a sale.
@@ -138,7 +141,8 @@ fn reseller_of(permit: &Permit<'_>, said: String) -> Result<String> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
 /// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
-/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`] or [`Failure::Erased`], and as `hand_over` does.
+/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`] or [`Failure::Erased`], with [`Failure::NotMailed`] or
+/// [`Failure::KeyNotKept`] where keys are to be mailed, and as `hand_over` does.
 pub(crate) async fn sell(
     database: &Database,
     vault: Option<&Vault>,
@@ -149,7 +153,7 @@ pub(crate) async fn sell(
 ) -> Result<Sale> {
     let product = offers.first().map_or("", |offer| &offer.terms.product);
     let occasion = &permit(database, occasion, Act::Sell, On::New(product)).await?;
-    let Buyer { order, customer } = buyer;
+    let Buyer { order, customer, mails } = buyer;
     let mut tx = database.read().await?;
     if let Some(order) = order
         && let Some(before) = sold_before(&mut tx, order).await?
@@ -169,6 +173,12 @@ pub(crate) async fn sell(
     }
     if let Some(id) = customer {
         not_erased(&mut tx, id).await?;
+    }
+    if mails {
+        if vault_of(&mut tx, vault, product).await?.is_none() {
+            return Err(Failure::KeyNotKept);
+        }
+        mail::check_sale(&mut tx, customer, product).await?;
     }
     for (_, _, key) in &named {
         check_unused(&mut tx, key).await?;
@@ -210,6 +220,10 @@ pub(crate) async fn sell(
         let detail = sold_as(terms, &buyer, occasion.reseller());
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
         line.write_about(&mut tx, &terms.licensee, occasion).await?;
+        if mails {
+            let hint = LicenseHint { id: terms.id, key_hint: key.hint() };
+            mail::enter_key(&mut tx, &hint, key.hash(), occasion).await?;
+        }
     }
     tx.commit().await?;
     Ok(Sale::Done)
@@ -247,22 +261,12 @@ async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHin
         format!("it was for {} licenses", licenses.len())
     } else if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
         "it was sold to or by somebody else".to_owned()
-    } else if before.said != comparable(&before.said, &order.said) {
+    } else if before.said != order.said.as_emptied_in(&before.said) {
         "its terms were others".to_owned()
     } else {
         return Ok(Some(licenses));
     };
     Err(Failure::OrderDiffers(order.key.id.clone(), differs))
-}
-
-/// What is said now, without the licensee where it was taken out of what was said before: nobody can compare it.
-fn comparable(before: &Said, now: &Said) -> Said {
-    let (name, mut said) = ("licensee", now.clone());
-    if before.members().get(name).is_some_and(|licensee| *licensee == "") && said.members().contains_key(name)
-    {
-        said.say(name, "".into());
-    }
-    said
 }
 
 #[cfg(test)]

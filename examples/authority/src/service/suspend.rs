@@ -16,7 +16,8 @@ use crate::{
     store::{self, AuditLine, Tx},
 };
 
-/// Stops a license for now, or lets it go on. Returns whether that changed anything.
+/// Stops a license for now, or lets it go on. Returns whether that changed anything. What waits for approval of a
+/// license that is stopped is forgotten: its devices ask again.
 ///
 /// Fails with `ErrorKind::UnknownLicense` and with [`Failure::Void`].
 pub(crate) async fn set_suspended(
@@ -36,6 +37,9 @@ pub(crate) async fn set_suspended(
     }
     terms.suspended = suspended;
     store::set_terms(&mut tx, &terms, version.saturating_add(1), occasion).await?;
+    if suspended {
+        store::forget_approvals_of(&mut tx, id).await?;
+    }
     let action = if suspended { "license-suspended" } else { "license-resumed" };
     AuditLine { action, license: Some(id), detail: "" }.write(&mut tx, occasion).await?;
     tx.commit().await?;
@@ -68,7 +72,9 @@ pub(super) async fn end(tx: &mut Tx, id: LicenseId, reason: &str, occasion: &Per
         terms.suspended = true;
         store::set_terms(tx, &terms, version.saturating_add(1), occasion).await?;
         store::set_void(tx, id, occasion).await?;
-        AuditLine { action: "license-voided", license: Some(id), detail: reason }.write(tx, occasion).await?;
+        store::forget_approvals_of(tx, id).await?;
+        let line = AuditLine { action: "license-voided", license: Some(id), detail: "" };
+        line.write_about(tx, reason, occasion).await?;
     }
     Ok(voided.is_none())
 }

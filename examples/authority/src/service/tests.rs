@@ -18,9 +18,9 @@ use nodelock::{
 };
 
 use super::{
-    Database, Redeemed,
+    Came, Database, Redeemed,
     fixture::{Authority, claim, now, stranger, vendor},
-    limits::Limit,
+    limits::{Limit, PairLimit},
     selling::Place,
 };
 use crate::{
@@ -40,9 +40,9 @@ fn kind(failure: Failure) -> ErrorKind {
 async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(3).await);
-    // The fixture's look at the lock sees one that is held.
+    // The fixture's look at the lock sees one that is held. On PostgreSQL there is none.
     let tx = service.database().write().await.unwrap();
-    assert!(!service.database().is_free());
+    assert_eq!(service.database().is_free(), store::tests::is_postgres());
     drop(tx);
 
     let ran = || authority.verifications.swap(0, Ordering::Relaxed);
@@ -275,17 +275,65 @@ async fn a_peer_with_all_the_cancelled_seats_it_may_have_still_activates() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_on_the_portal_does_not_block_an_activation() {
+async fn wrong_keys_from_an_address_refuse_no_right_one_from_there() {
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(1).await);
     let wrong = LicenseKey::from_random([6; 12]).to_string();
     for _ in 0..20 {
         assert!(service.holding(&wrong, 10, &stranger(1)).await.unwrap().is_none());
     }
-    assert!(matches!(service.holding(&key, 10, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
-    assert!(service.holding(&key, 10, &stranger(2)).await.unwrap().is_some());
-    let file = authority.device().begin(&key).unwrap().to_bytes();
-    assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
+    assert!(matches!(service.holding(&wrong, 10, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
+    assert!(service.holding(&wrong, 10, &stranger(2)).await.unwrap().is_none());
+    assert!(service.holding(&key, 10, &stranger(1)).await.unwrap().is_some());
+    let guesser = authority.device().begin(&wrong).unwrap().to_bytes();
+    for _ in 0..20 {
+        let refused = authority.activate(&guesser, &stranger(1)).await.unwrap().license.unwrap_err();
+        assert_eq!(kind(refused), ErrorKind::UnknownLicense);
+    }
+    assert!(matches!(authority.activate(&guesser, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
+    let device = authority.device();
+    let file = device.begin(&key).unwrap().to_bytes();
+    let license = authority.activate(&file, &stranger(1)).await.unwrap().license.unwrap();
+    device.accept(license.as_bytes()).unwrap();
+}
+
+#[tokio::test]
+async fn requests_with_one_key_that_are_refused_are_limited_by_key_and_address() {
+    let mut authority = Authority::new().await;
+    authority.service.limits.refused_requests = PairLimit::new(2);
+    let (full, free) = (authority.sell(1).await, authority.sell(1).await);
+    let holder = authority.device().begin(&full).unwrap().to_bytes();
+    assert!(authority.activate(&holder, &stranger(1)).await.unwrap().license.is_ok());
+    let file = authority.device().begin(&full).unwrap().to_bytes();
+    for _ in 0..2 {
+        let refused = authority.activate(&file, &stranger(1)).await.unwrap().license.unwrap_err();
+        assert_eq!(kind(refused), ErrorKind::NoFreeSeat);
+    }
+    assert!(matches!(authority.activate(&file, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
+    assert!(authority.activate(&file, &stranger(2)).await.unwrap().license.is_err());
+    let other = authority.device().begin(&free).unwrap().to_bytes();
+    assert!(authority.activate(&other, &stranger(1)).await.unwrap().license.is_ok());
+}
+
+#[tokio::test]
+async fn codes_are_counted_by_what_came_of_them_and_many_wrong_ones_are_noted_once() {
+    let authority = Authority::new().await;
+    let (key, device) = (authority.sell(1).await, authority.device());
+    let file = device.begin(&key).unwrap().to_bytes();
+    let license = authority.activate(&file, &stranger(1)).await.unwrap().license.unwrap();
+    device.accept(license.as_bytes()).unwrap();
+    let code = device.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let right = TypedCode::read(&code).unwrap();
+    authority.service.redeem_code(&right, &stranger(2)).await.unwrap();
+    authority.service.redeem_code(&wrong_code(Handle::new(1).unwrap(), 7), &stranger(2)).await.unwrap();
+    let wrong = wrong_code(license.handle, 7);
+    for _ in 0..120 {
+        authority.service.redeem_code(&wrong, &stranger(1)).await.unwrap_err();
+    }
+    // A seat has ten attempts within a day, of which the right code was one.
+    assert_eq!(Came::ALL.map(|came| authority.service.codes(came)), [1, 9, 1, 111]);
+    let actions = authority.actions().await;
+    assert_eq!(actions.iter().filter(|action| *action == "many-wrong-codes").count(), 1);
 }
 
 #[tokio::test]

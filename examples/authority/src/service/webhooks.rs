@@ -1,26 +1,22 @@
 //! Webhooks: who is told of events over HTTP, and how that goes.
 //!
-//! A message is signed as *Standard Webhooks* specifies. An event is told at least once, always under the same id and
-//! in the same words. Of the events of a license, one is on its way to a webhook at a time, so they come in order.
+//! A message is signed as *Standard Webhooks* specifies. An event is told always under the same id and in the same
+//! words.
 
 mod target;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nodelock::{Random as _, SystemRandom, Timestamp};
 use ring::hmac;
 use serde_json::json;
-use tokio::task::JoinSet;
-use tracing::warn;
 use zeroize::Zeroizing;
 
 pub(crate) use self::target::Target;
 use super::{
     Database, Service,
+    deliveries::{CLAIM, Came, End, LONGEST_REASON, after, put_again},
     events::event_kinds,
     permit::{On, permit},
     secrets::new_id,
@@ -29,28 +25,11 @@ use crate::{
     domain::{DeliveryRow, Occasion, Webhook, rights::Act},
     failure::{Failure, Result},
     keys::Vault,
-    store::{self, Attempt, AuditLine, Claimed, Next, Replay, SealedSecrets, Tx},
+    store::{self, AuditLine, Claimed, Replay, SealedSecrets, Tx},
 };
 
-/// How long after each attempt the next one is, as *Standard Webhooks* recommends. After the last one an event is set
-/// aside, three days after the first.
-const PAUSES: [Duration; 9] = [
-    Duration::from_secs(5),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(5 * 60 * 60),
-    Duration::from_secs(10 * 60 * 60),
-    Duration::from_secs(14 * 60 * 60),
-    Duration::from_secs(20 * 60 * 60),
-    Duration::from_secs(24 * 60 * 60),
-];
-/// How long an attempt belongs to the server that makes it: longer than any lasts.
-const CLAIM: Duration = Duration::from_secs(60);
 /// How many messages are on their way to one webhook at a time, each about another license.
 const AT_A_TIME: u32 = 16;
-/// How many characters are kept of why a message was not taken. Some of them are the receiver's.
-const LONGEST_REASON: usize = 200;
 /// How long the secret before the present one signs too.
 const OVERLAP_DAYS: u32 = 1;
 /// As *Standard Webhooks* has it.
@@ -99,6 +78,11 @@ impl Posted {
             Self::Answered(status) => Some(format!("the status {status}")),
             Self::Failed(why) => Some(why.chars().take(LONGEST_REASON).collect()),
         }
+    }
+
+    fn came(&self) -> Came {
+        let end = if self.is_success() { End::Taken } else { End::Later };
+        Came { status: self.status(), said: self.reason(), end }
     }
 }
 
@@ -191,21 +175,8 @@ pub(crate) async fn replay(
     occasion: &Occasion,
 ) -> Result<u64> {
     let permit = permit(database, occasion, Act::Webhooks, On::Whole).await?;
-    let mut tx = database.write().await?;
-    known(&mut tx, id).await?;
-    let licenses = store::licenses_to_replay(&mut tx, id, replay).await?;
-    AuditLine { action: "webhook-replayed", license: None, detail: id }.write(&mut tx, &permit).await?;
-    tx.commit().await?;
-    let mut put = 0;
-    for license in licenses {
-        let mut tx = database.write().await?;
-        let webhook = known(&mut tx, id).await?;
-        store::lock_license(&mut tx, license).await?;
-        put += store::replay_of_license(&mut tx, &webhook, license, replay, permit.time).await?;
-        tx.commit().await?;
-        database.make_way().await;
-    }
-    Ok(put)
+    known(&mut database.read().await?, id).await?;
+    put_again(database, id, replay, ("webhook-replayed", id), &permit).await
 }
 
 /// What became of the events after one, at most `most`, in the order in which they happened; in one state, or in all.
@@ -286,7 +257,7 @@ fn letter(
 
 /// What is told of an event: names, and nothing of people. It is the same at each attempt.
 fn body(claimed: &Claimed) -> String {
-    let Claimed { delivery: DeliveryRow { event, .. }, product, order } = claimed;
+    let Claimed { delivery: DeliveryRow { event, .. }, product, order, .. } = claimed;
     json!({
         "type": event.kind,
         "timestamp": event.at.to_string(),
@@ -304,20 +275,6 @@ fn body(claimed: &Claimed) -> String {
     .to_string()
 }
 
-/// What is next after so many attempts, the last of which came to that.
-fn next(posted: &Posted, attempts: u32, now: Timestamp) -> Next {
-    if posted.is_success() {
-        return Next::Delivered;
-    }
-    let pause = usize::try_from(attempts).ok().and_then(|attempts| PAUSES.get(attempts.checked_sub(1)?));
-    pause.map_or(Next::Aside, |pause| Next::Again(after(now, *pause)))
-}
-
-fn after(time: Timestamp, pause: Duration) -> Timestamp {
-    let seconds = time.unix_seconds().saturating_add(pause.as_secs());
-    Timestamp::from_unix_seconds(seconds.min(Timestamp::MAX.unix_seconds()))
-}
-
 impl Service {
     /// Webhooks that something is to be told now.
     pub(crate) async fn webhooks_to_tell(&self, occasion: &Occasion) -> Result<Vec<String>> {
@@ -329,8 +286,7 @@ impl Service {
     ///
     /// An attempt is claimed before it is made, and counts once it is noted. Should this process end in between, the
     /// event is told again. Fails with [`Failure::VaultMissing`] where its secrets cannot be read here: nothing is
-    /// claimed then, and another server may do it. Fails with the first failure to note one, after all were noted that
-    /// can be.
+    /// claimed then, and another server may do it. Fails with the first failure to note one.
     pub(crate) async fn tell(
         &self,
         id: &str,
@@ -346,65 +302,20 @@ impl Service {
         let secrets = secrets.ok_or(Failure::VaultMissing)?;
         let store::Claim { claimed, unreadable } = store::claim(&mut tx, id, AT_A_TIME, now, again).await?;
         tx.commit().await?;
-        let tried = claimed.len() + unreadable.len();
-        let mut on_their_way = JoinSet::new();
+        let mut attempts = Vec::new();
         for claimed in claimed {
             let message = claimed.delivery.event.id.clone();
             let letter = letter(&webhook, &secrets, message, body(&claimed), now);
             let courier = courier.clone();
-            on_their_way.spawn(async move {
-                let began = Instant::now();
+            attempts.push((claimed, async move {
                 let posted = match letter {
                     Ok(letter) => courier.post(letter).await,
                     Err(failure) => Posted::Failed(failure.to_string()),
                 };
-                let DeliveryRow { event, attempts, .. } = claimed.delivery;
-                let next = next(&posted, attempts.saturating_add(1), after(now, began.elapsed()));
-                (event.id, event.license, posted, next)
-            });
+                posted.came()
+            }));
         }
-        for (event, license) in unreadable {
-            let posted = Posted::Failed("the event is damaged in the ledger".into());
-            on_their_way.spawn(async move { (event, license, posted, Next::Aside) });
-        }
-        // One that cannot be noted is told again. It takes none of the others with it.
-        let mut noted = Ok(tried);
-        while let Some(came) = on_their_way.join_next().await {
-            let result = match came {
-                Ok((event, license, posted, next)) => {
-                    let said = posted.reason();
-                    let attempt = Attempt {
-                        webhook: id,
-                        event: &event,
-                        license,
-                        claimed: again,
-                        status: posted.status(),
-                        said: said.as_deref(),
-                        next,
-                    };
-                    self.note_attempt(&attempt, now).await
-                }
-                Err(error) => {
-                    Err(nodelock::Error::io("a task of its own", std::io::Error::other(error)).into())
-                }
-            };
-            if let (Err(failure), true) = (result, noted.is_ok()) {
-                noted = Err(failure);
-            }
-        }
-        noted
-    }
-
-    async fn note_attempt(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
-        let mut tx = self.database.write().await?;
-        store::lock_license(&mut tx, attempt.license).await?;
-        let is_noted = store::set_attempted(&mut tx, attempt, now).await?;
-        tx.commit().await?;
-        if is_noted && attempt.next == Next::Aside {
-            let Attempt { webhook, event: id, said: reason, .. } = attempt;
-            warn!(event = "webhook-set-aside", webhook, id, reason);
-        }
-        Ok(())
+        self.attempt(id, attempts, unreadable, (now, again)).await
     }
 }
 

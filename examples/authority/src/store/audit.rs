@@ -20,7 +20,7 @@ use crate::{
 use nodelock::{
     LicenseId, Random as _, SystemRandom, Timestamp,
     authority::{
-        SeatName, SeatState,
+        KeyHash, SeatName, SeatState,
         decision::{Event, EventKind},
     },
 };
@@ -51,11 +51,21 @@ pub(super) struct OfSeat {
     pub(super) after: Option<SeatState>,
 }
 
+/// What a line is about, beside its license.
+#[derive(Default)]
+struct More<'a> {
+    seat: Option<OfSeat>,
+    /// What it says of a person.
+    personal: Option<&'a str>,
+    /// The key that a mail brings.
+    key: Option<KeyHash>,
+}
+
 /// Writes down what a decision noted.
 pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, (seat, None), permit).await?;
+    write(tx, &line, More { seat, ..More::default() }, permit).await?;
     match event.license {
         Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
             let detail = "no activation is left";
@@ -68,19 +78,24 @@ pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Res
 impl AuditLine<'_> {
     /// Writes down what is about no seat.
     pub(crate) async fn write(&self, tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
-        write(tx, self, (None, None), permit).await
+        write(tx, self, More::default(), permit).await
     }
 
     /// The same with what it says of a person, in a column that can be emptied.
     pub(crate) async fn write_about(&self, tx: &mut Tx, personal: &str, permit: &Permit<'_>) -> Result<()> {
-        write(tx, self, (None, Some(personal)), permit).await
+        write(tx, self, More { personal: Some(personal), ..More::default() }, permit).await
+    }
+
+    /// The same of a license key that is sent to the license's customer.
+    pub(crate) async fn write_of_key(&self, tx: &mut Tx, key: KeyHash, permit: &Permit<'_>) -> Result<()> {
+        write(tx, self, More { key: Some(key), ..More::default() }, permit).await
     }
 }
 
 async fn write(
     tx: &mut Tx,
     line: &AuditLine<'_>,
-    (seat, personal): (Option<OfSeat>, Option<&str>),
+    More { seat, personal, key }: More<'_>,
     permit: &Permit<'_>,
 ) -> Result<()> {
     spend(tx, permit).await?;
@@ -125,7 +140,7 @@ async fn write(
     .bind(digest)
     .execute(tx)
     .await?;
-    enter(tx, &id, line, seat.as_ref(), permit).await
+    enter(tx, &id, line, (seat.as_ref(), key), permit).await
 }
 
 /// The least id that a line of a time may have: ids begin with the time.

@@ -16,18 +16,18 @@ use crate::{
 /// The columns of a customer.
 macro_rules! customer {
     () => {
-        "customer.id, customer.name, customer.email, customer.external_id, customer.notes, customer.created, \
-         customer.revision, customer.erased"
+        "customer.id, customer.name, customer.email, customer.external_id, customer.notes, customer.language, \
+         customer.created, customer.revision, customer.erased"
     };
 }
 pub(super) const CUSTOMER: &str = customer!();
 
 /// Enters a customer.
 pub(crate) async fn insert_customer(tx: &mut Tx, customer: &Customer) -> Result<()> {
-    let CustomerDetails { name, email, external_id, notes } = &customer.details;
+    let CustomerDetails { name, email, external_id, notes, language } = &customer.details;
     query(
-        "INSERT INTO customer (id, name, email, external_id, notes, created, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO customer (id, name, email, external_id, notes, created, revision, language) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(customer.id.to_string())
     .bind(name)
@@ -36,6 +36,7 @@ pub(crate) async fn insert_customer(tx: &mut Tx, customer: &Customer) -> Result<
     .bind(notes)
     .bind(seconds(customer.created))
     .bind(i64::from(customer.revision))
+    .bind(language)
     .execute(tx)
     .await?;
     Ok(())
@@ -43,9 +44,10 @@ pub(crate) async fn insert_customer(tx: &mut Tx, customer: &Customer) -> Result<
 
 /// Changes what is noted of a customer that is there.
 pub(crate) async fn set_customer(tx: &mut Tx, customer: &Customer) -> Result<()> {
-    let CustomerDetails { name, email, external_id, notes } = &customer.details;
+    let CustomerDetails { name, email, external_id, notes, language } = &customer.details;
     query(
-        "UPDATE customer SET name = $1, email = $2, external_id = $3, notes = $4, revision = $5 WHERE id = $6",
+        "UPDATE customer SET name = $1, email = $2, external_id = $3, notes = $4, revision = $5, language = $7 \
+         WHERE id = $6",
     )
     .bind(name)
     .bind(email)
@@ -53,6 +55,7 @@ pub(crate) async fn set_customer(tx: &mut Tx, customer: &Customer) -> Result<()>
     .bind(notes)
     .bind(i64::from(customer.revision))
     .bind(customer.id.to_string())
+    .bind(language)
     .execute(tx)
     .await?;
     Ok(())
@@ -89,6 +92,7 @@ fn read(row: &Row) -> Result<Customer> {
             email: row.get("email")?,
             external_id: row.get("external_id")?,
             notes: row.get("notes")?,
+            language: row.get("language")?,
         },
         created: time(row, "created")?,
         revision: count(row, "revision")?,

@@ -1,12 +1,16 @@
 //! What happened to licenses, in order: the outbox. An event is in the transaction of what it is about, so that there
 //! is one exactly if that happened.
 
-use nodelock::{LicenseId, Timestamp, authority::SeatName};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{KeyHash, SeatName},
+};
 
 use super::{
     Tx,
     audit::{AuditLine, OfSeat},
     licenses::lock_license,
+    mail::enter_mail,
     row::{count, damaged, device, handle, license_id, number, public_key, seconds, time},
     sql::{Row, query},
     webhooks::enter_deliveries,
@@ -16,7 +20,7 @@ use crate::{
     failure::Result,
 };
 
-/// Enters the event that a line of the audit is, if it is one.
+/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings.
 ///
 /// The row of the license is locked, so its events have their numbers in the order in which they are committed. A
 /// decision has locked it when it began.
@@ -24,7 +28,7 @@ pub(super) async fn enter(
     tx: &mut Tx,
     id: &str,
     line: &AuditLine<'_>,
-    seat: Option<&OfSeat>,
+    (seat, key): (Option<&OfSeat>, Option<KeyHash>),
     permit: &Permit<'_>,
 ) -> Result<()> {
     let Some(license) = line.license else { return Ok(()) };
@@ -39,14 +43,19 @@ pub(super) async fn enter(
     .bind(id)
     .bind(license.to_string())
     .bind(seconds(permit.time))
-    .bind(kind)
+    .bind(&kind)
     .bind(seat.map(|seat| number(seat.name.handle)))
     .bind(seat.map(|seat| device(seat.name)))
     .bind(seat.and_then(|seat| seat.before).map(|state| state.name()))
     .bind(seat.and_then(|seat| seat.after).map(|state| state.name()))
     .execute(tx)
     .await?;
-    enter_deliveries(tx, id).await
+    enter_deliveries(tx, id).await?;
+    match seat {
+        // The customer is told of all of them in one mail.
+        Some(_) if permit.is_one_of_many() => Ok(()),
+        _ => enter_mail(tx, id, (license, &kind), key).await,
+    }
 }
 
 pub(super) fn event(row: &Row) -> Result<EventRow> {
@@ -89,6 +98,12 @@ pub(crate) async fn events_after(
         .bind(license.to_string()),
     };
     rows.fetch_all(tx).await?.iter().map(event).collect()
+}
+
+/// The first id that an event of a time may have: its clock may have been a day behind what it says.
+pub(super) fn first_id_of(time: Timestamp) -> String {
+    let seconds = time.unix_seconds().saturating_sub(24 * 60 * 60);
+    format!("{:032x}", u128::from(seconds) * 1_000_000_000)
 }
 
 /// Notes when a license ends, as its terms say now.

@@ -135,6 +135,7 @@ fn field(list: List, name: &str) -> (By, Rank) {
             (Among("seat.license_id IN (SELECT license_id FROM reseller_license WHERE account = "), 2)
         }
         (List::Seats, "last_contact") => (Order(number("seat.contact"), "seat_by_contact"), 5),
+        (List::Seats, "came_back") => (Order(number("seat.came_back_at"), "seat_by_return"), 1),
         (List::Seats, "state") => (Index("seat.state", "seat_by_state"), 4),
         (List::Seats, "product") => (Index("seat.product_id", "seat_of_product_by_age"), 6),
         (List::Seats, _) => (Order(number("seat.granted"), SEATS.by_age), 8),

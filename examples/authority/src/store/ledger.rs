@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Tx,
+    Tx, approvals,
     counters::Counted,
     history,
     locks::Locks,
@@ -38,6 +38,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::TrialsWithTag(license, tag) => trials_with_tag(tx, license, tag).await,
         Query::EvidenceOf(handle) => strangers::evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
+        Query::ApprovalsOf(handle) => approvals::approvals_of(tx, handle).await,
         Query::Attempts(name) => attempts(tx, name).await,
         Query::History => history::history(tx).await,
         Query::Page(page) => history::is_known(tx, page).await,
@@ -62,6 +63,10 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
         Change::Describe { seat, description } => describe(tx, *seat, description).await,
+        Change::Approval(approval) => approvals::set_approval(tx, approval, occasion).await,
+        Change::ForgetApprovals { license, device } => {
+            approvals::forget_approvals_of_device(tx, *license, device).await
+        }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::History(history) => history::set_history(tx, history).await,
         Change::Page(page) => history::insert_page(tx, *page, occasion).await,
@@ -393,6 +398,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
     insert_trial_tags(tx, seat).await?;
+    approvals::forget_approval_of(tx, seat).await?;
     insert_tags(tx, seat).await
 }
 
@@ -468,8 +474,8 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let updated = query(
         "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
          contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
-         label = $14, record = $15, installed = $16 \
-         WHERE handle = $17 AND device_key = $18 AND state = $19 AND counted = $20 AND lapsed = $21",
+         label = $14, record = $15, installed = $16, came_back = $17, came_back_at = $18 \
+         WHERE handle = $19 AND device_key = $20 AND state = $21 AND counted = $22 AND lapsed = $23",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
@@ -487,6 +493,8 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(seat.label())
     .bind(json(seat)?)
     .bind(seat.machine().to_vec())
+    .bind(i64::from(seat.came_back()))
+    .bind(seat.came_back_at().map(seconds))
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(before.state.name())

@@ -69,6 +69,8 @@ impl Locks {
                 Change::Count(id, ..) | Change::Allowances(id, _) => {
                     locks.licenses.insert(*id);
                 }
+                Change::Approval(approval) => drop(locks.licenses.insert(approval.license_id())),
+                Change::ForgetApprovals { license, .. } => drop(locks.licenses.insert(*license)),
                 // A page is new, and comes with the history.
                 Change::History(_) | Change::License(_) => drop(locks.names.insert(HISTORY)),
                 Change::Page(_) => {}

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 16] = [
+const MIGRATIONS: [(&str, &str); 19] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -31,6 +31,9 @@ const MIGRATIONS: [(&str, &str); 16] = [
     ("event", include_str!("migrations/0014_event.sql")),
     ("webhook", include_str!("migrations/0015_webhook.sql")),
     ("order of a seller", include_str!("migrations/0016_order_of_seller.sql")),
+    ("approval", include_str!("migrations/0017_approval.sql")),
+    ("machines that came back", include_str!("migrations/0020_came_back.sql")),
+    ("mail", include_str!("migrations/0018_mail.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

@@ -6,10 +6,12 @@
 
 mod accounts;
 mod answers;
+mod approvals;
 mod audit;
 mod backup;
 mod counters;
 mod customers;
+mod deliveries;
 mod events;
 mod filtered;
 mod group;
@@ -18,6 +20,7 @@ mod ledger;
 mod license_keys;
 mod licenses;
 mod locks;
+mod mail;
 mod migrations;
 mod pages;
 mod personal;
@@ -32,7 +35,7 @@ mod sql;
 mod sqlite;
 mod strangers;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tx;
 mod webhooks;
 
@@ -57,10 +60,15 @@ pub(crate) use self::{
         insert_session, license_of_seat, session, set_account, set_credential, set_seen, subject_of,
     },
     answers::{answered, keep_answer},
+    approvals::{RequestPages, forget_approvals_of, forget_old_approvals, requests_of_handle},
     audit::{AuditLine, note},
     backup::publish,
     customers::{
         customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
+    },
+    deliveries::{
+        Attempt, Claim, Claimed, MAIL, Next, Replay, claim, deliveries_after, licenses_to_replay,
+        replay_of_license, set_attempted,
     },
     events::{events_after, next_to_expire, set_expiry_noted},
     filtered::Pages,
@@ -72,6 +80,10 @@ pub(crate) use self::{
         terms_of, versions_of,
     },
     locks::Locks,
+    mail::{
+        Addressee, addressee_of, is_mail_due, mail_policy, mail_policy_of, set_mail_policy,
+        set_mail_policy_of,
+    },
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
     personal::{
         described_seats, erase_customer, erase_licensee, erase_times_of, forget_attempts, forget_check_ins,
@@ -99,9 +111,8 @@ pub(crate) use self::{
     strangers::forget_evidence_before,
     tx::Tx,
     webhooks::{
-        Attempt, Claim, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
-        licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
-        webhook, webhooks, webhooks_to_tell,
+        SealedSecrets, insert_webhook, remove_webhook, secrets_of, set_secret, webhook, webhooks,
+        webhooks_to_tell,
     },
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};

@@ -24,7 +24,7 @@ pub(crate) type Page<T> = Vec<Result<T>>;
 /// The columns of a seat in a list, with the attempts that still count.
 pub(super) const SEAT: &str = "seat.handle, seat.device_key, seat.license_id, seat.state, seat.lapsed, seat.counted, \
     seat.granted, seat.changed, seat.issued, seat.label, seat.contact, seat.ends, seat.reason, seat.revision, \
-    seat.copies, seat.virtual_machine, seat.container, seat.machine, attempt.record AS attempts";
+    seat.copies, seat.came_back, seat.came_back_at, seat.virtual_machine, seat.container, seat.machine, attempt.record AS attempts";
 
 /// The seats that pass a filter, as they are at a time.
 pub(crate) fn seat_pages(filter: Filter, now: Timestamp) -> Pages<SeatRow> {
@@ -54,6 +54,11 @@ fn seat_row(row: &Row) -> Result<SeatRow> {
         reason: row.get("reason")?,
         revision: count(row, "revision")?,
         copies: count(row, "copies")?,
+        came_back: count(row, "came_back")?,
+        came_back_at: row
+            .get::<Option<i64>>("came_back_at")?
+            .map(|_| time(row, "came_back_at"))
+            .transpose()?,
         virtual_machine: count(row, "virtual_machine")? != 0,
         container: count(row, "container")? != 0,
         device: record(row, "machine")?,

@@ -1,7 +1,7 @@
 //! What is personal, where it goes: by its age, and when a person asks for that.
 
 use nodelock::{
-    LicenseId, Timestamp,
+    LicenseId, Metadata, Timestamp,
     authority::{LicenseTerms, Seat, SeatName},
 };
 use tracing::warn;
@@ -208,8 +208,8 @@ async fn forget_peer_of(tx: &mut Tx, seat: SeatName) -> Result<()> {
 /// Empties what is noted of a customer, but for the id. Returns whether anything was there.
 pub(crate) async fn erase_customer(tx: &mut Tx, customer: &Customer, occasion: &Occasion) -> Result<()> {
     query(
-        "UPDATE customer SET name = '', email = '', external_id = '', notes = '', erased = $1, revision = $2 \
-         WHERE id = $3",
+        "UPDATE customer SET name = '', email = '', external_id = '', notes = '', language = '', erased = $1, \
+         revision = $2 WHERE id = $3",
     )
     .bind(seconds(occasion.time))
     .bind(i64::from(customer.revision))
@@ -298,14 +298,17 @@ pub(crate) async fn erase_times_of(
         Ok((row.get("version")?, row.get("at")?, record(row, "record")?))
     };
     let versions: Vec<_> = rows.iter().map(version).collect::<Result<_>>()?;
-    let mut names = Vec::new();
+    let (mut names, mut notes) = (Vec::new(), Vec::new());
     for had in times {
         let before = versions.iter().rfind(|(_, at, _)| *at < had.began);
         let end = had.end.as_ref().map_or(i64::MAX, |(_, at)| *at);
         let of_then = versions.iter().filter(|(_, at, _)| (had.began..end).contains(at));
-        let own = of_then.map(|(_, _, terms)| terms.licensee.clone());
         let is_own = |name: &String| before.is_none_or(|(_, _, terms)| terms.licensee != *name);
-        names.extend(own.filter(|name| !name.is_empty() && is_own(name)));
+        let is_own_note = |note: &Metadata| before.is_none_or(|(_, _, terms)| terms.metadata != *note);
+        for (_, _, terms) in of_then {
+            names.extend(Some(terms.licensee.clone()).filter(|name| !name.is_empty() && is_own(name)));
+            notes.extend(Some(terms.metadata.clone()).filter(|note| !note.is_empty() && is_own_note(note)));
+        }
         query(
             "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE license_id = $1 AND salt IS NOT NULL \
              AND id >= $2 AND id < $3",
@@ -316,28 +319,42 @@ pub(crate) async fn erase_times_of(
         .execute(tx)
         .await?;
     }
-    erase_names(tx, license, |name| names.iter().any(|own| own == name)).await?;
+    let erase = |terms: &mut LicenseTerms| {
+        if names.contains(&terms.licensee) {
+            terms.licensee.clear();
+        }
+        if notes.contains(&terms.metadata) {
+            terms.metadata.clear();
+        }
+    };
+    erase_names(tx, license, erase).await?;
     erase_said(tx, license, Some(customer)).await
 }
 
-/// Takes the name of who licensed it out of all that a license ever said, and out of its order. Nobody else changes
-/// the license meanwhile: see [`terms_of`](super::terms_of).
+/// Takes the name of who licensed it, and metadata, out of all that a license ever said, and out of its order. Nobody
+/// else changes the license meanwhile: see [`terms_of`](super::terms_of).
 pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()> {
-    erase_names(tx, license, |_| true).await?;
+    let erase = |terms: &mut LicenseTerms| {
+        terms.licensee.clear();
+        // The vendor's own words, which may name a person, too.
+        terms.metadata.clear();
+    };
+    erase_names(tx, license, erase).await?;
     erase_said(tx, license, None).await
 }
 
-/// Takes names out of all that a license ever said.
-async fn erase_names(tx: &mut Tx, license: LicenseId, is_meant: impl Fn(&str) -> bool) -> Result<()> {
+/// Takes what names a person out of all that a license ever said.
+async fn erase_names(tx: &mut Tx, license: LicenseId, erase: impl Fn(&mut LicenseTerms)) -> Result<()> {
     let id = license.to_string();
     let rows = query("SELECT version, record FROM terms WHERE license_id = $1 ORDER BY version");
     let rows = rows.bind(&id).fetch_all(tx).await?;
     for (position, row) in rows.iter().enumerate() {
-        let mut terms: LicenseTerms = record(row, "record")?;
-        if !is_meant(&terms.licensee) {
+        let before: LicenseTerms = record(row, "record")?;
+        let mut terms = before.clone();
+        erase(&mut terms);
+        if terms == before {
             continue;
         }
-        terms.licensee = String::new();
         let nameless = json(&terms)?;
         query("UPDATE terms SET record = $1 WHERE license_id = $2 AND version = $3")
             .bind(&nameless)
@@ -347,8 +364,9 @@ async fn erase_names(tx: &mut Tx, license: LicenseId, is_meant: impl Fn(&str) ->
             .await?;
         // The latest version is what the license says.
         if position + 1 == rows.len() {
-            query("UPDATE license SET terms = $1, licensee = '' WHERE id = $2")
+            query("UPDATE license SET terms = $1, licensee = $2 WHERE id = $3")
                 .bind(nameless)
+                .bind(&terms.licensee)
                 .bind(&id)
                 .execute(tx)
                 .await?;
@@ -357,7 +375,7 @@ async fn erase_names(tx: &mut Tx, license: LicenseId, is_meant: impl Fn(&str) ->
     Ok(())
 }
 
-/// Takes the name of who licensed it out of the order of a license: of anybody's, or of one customer's.
+/// Takes the name of who licensed it, and metadata, out of the order of a license: of anybody's, or of one customer's.
 async fn erase_said(tx: &mut Tx, license: LicenseId, customer: Option<CustomerId>) -> Result<()> {
     let customer = customer.map(|id| id.to_string());
     let orders = query(
@@ -366,16 +384,16 @@ async fn erase_said(tx: &mut Tx, license: LicenseId, customer: Option<CustomerId
          AND sale.seller = sale_license.seller WHERE sale_license.license_id = $1",
     );
     for row in orders.bind(license.to_string()).fetch_all(tx).await? {
-        let mut said: Said = record(&row, "said")?;
+        let said: Said = record(&row, "said")?;
+        let nameless = said.nameless();
         let is_other = customer.is_some() && row.get::<Option<String>>("customer_id")? != customer;
-        if is_other || !said.members().contains_key("licensee") {
+        if is_other || nameless == said {
             continue;
         }
-        said.say("licensee", "".into());
         let [order, product, seller] =
             ["order_id", "product_id", "seller"].map(|name| row.get::<String>(name));
         query("UPDATE sale SET said = $1 WHERE order_id = $2 AND product_id = $3 AND seller = $4")
-            .bind(json(&said)?)
+            .bind(json(&nameless)?)
             .bind(order?)
             .bind(product?)
             .bind(seller?)

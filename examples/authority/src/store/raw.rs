@@ -23,11 +23,11 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "created, policies, retention, pruned, forgotten", "created");
+table!(VENDOR, "vendor", "created, policies, retention, mail, pruned, forgotten", "created");
 table!(
     PRODUCT,
     "product",
-    "id, name, root, folder, template, created, revision, keeps_keys, trial_license",
+    "id, name, root, folder, template, created, revision, keeps_keys, trial_license, mail",
     "id"
 );
 table!(HISTORY, "history", "record", "id");
@@ -61,7 +61,12 @@ table!(
     "order_id, product_id, seller, said, sold, customer_id, reseller, state",
     "order_id, product_id, seller"
 );
-table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision, erased", "id");
+table!(
+    CUSTOMER,
+    "customer",
+    "id, name, email, external_id, notes, language, created, revision, erased",
+    "id"
+);
 table!(
     SALE_LICENSE,
     "sale_license",
@@ -72,7 +77,7 @@ table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
-     reason, revision, copies, \
+     reason, revision, copies, came_back, came_back_at, \
      virtual_machine, container, label, machine, record, installed, product_id, described",
     "handle, device_key"
 );
@@ -92,6 +97,12 @@ table!(
     "refusal",
     "device_key, day, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number",
     "device_key, day, asked, kind"
+);
+table!(
+    APPROVAL,
+    "approval",
+    "handle, device_key, license_id, state, changed, peer, record",
+    "handle, device_key"
 );
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
@@ -113,11 +124,12 @@ pub(crate) const EVENT: Table = Table {
 /// Each delivery with its event beside it.
 pub(crate) const DELIVERY: Table = Table {
     name: "delivery",
-    rows: "SELECT delivery.webhook_id, delivery.event_id, delivery.license_id, delivery.sequence, delivery.state, \
-           delivery.due, delivery.attempts, delivery.tried, delivery.status, delivery.said, \
+    rows: "SELECT delivery.receiver, delivery.event_id, delivery.license_id, delivery.sequence, delivery.state, \
+           delivery.due, delivery.attempts, delivery.tried, delivery.status, delivery.said, delivery.customer_id, \
+           delivery.key_hash, \
            event.license_id AS event_license_id, event.sequence AS event_sequence \
            FROM delivery LEFT JOIN event ON event.id = delivery.event_id \
-           ORDER BY delivery.webhook_id, delivery.event_id",
+           ORDER BY delivery.receiver, delivery.event_id",
 };
 table!(WEBHOOK, "webhook", "id, url, kinds, secret, former, former_until, created, removed", "id");
 table!(EXPIRY, "expiry", "license_id, ends, noted", "license_id");

@@ -44,7 +44,7 @@ pub(super) async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
     Ok(Found::Evidence(evidence.collect::<Result<_>>()?))
 }
 /// Whose limits count: a peer's network, nobody's for the vendor.
-fn counts_for(occasion: &Occasion) -> String {
+pub(super) fn counts_for(occasion: &Occasion) -> String {
     match occasion.actor {
         Actor::Peer(peer) => network(peer).to_string(),
         Actor::Vendor(_) | Actor::Bearer(_) => String::new(),

@@ -33,6 +33,8 @@ use crate::{
 };
 
 const NOW: u64 = 1_790_000_000;
+/// Names the PostgreSQL server to use instead of SQLite, without a database.
+const POSTGRES: &str = "NODELOCK_ONLINE_POSTGRES";
 
 fn at(seconds: u64) -> Occasion {
     Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
@@ -45,19 +47,32 @@ fn seats_of(license: Option<LicenseId>, seconds: u64) -> Pages<SeatRow> {
     seat_pages(filter, at(seconds).time)
 }
 
+/// Whether the tests run on PostgreSQL.
+pub(crate) fn is_postgres() -> bool {
+    std::env::var_os(POSTGRES).is_some()
+}
+
+/// A place for the ledger of one test, in its folder or on the PostgreSQL server that the environment names.
+pub(crate) async fn place(folder: &TempDir) -> Location {
+    let Ok(server) = std::env::var(POSTGRES) else {
+        return Location::File(folder.path().join("authority.db"));
+    };
+    let name = folder.path().file_name().unwrap().to_str().unwrap();
+    let mut operator = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    operator.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
+    Location::Url(format!("{server}/{name}"))
+}
+
 /// An empty ledger on the engine that is tested.
 pub(super) async fn empty() -> (TempDir, Database) {
-    match std::env::var("NODELOCK_ONLINE_POSTGRES") {
-        Ok(server) => {
-            let folder = tempfile::Builder::new().prefix("ledger").tempdir().unwrap();
-            let name = folder.path().file_name().unwrap().to_str().unwrap();
-            let mut operator = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
-            operator.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
-            let database = empty_at(&Location::Url(format!("{server}/{name}"))).await;
-            (folder, database)
-        }
-        Err(_) => empty_file().await,
-    }
+    let folder = folder();
+    let database = empty_at(&place(&folder).await).await;
+    (folder, database)
+}
+
+/// A folder whose name is fit for a database.
+pub(crate) fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("ledger").tempdir().unwrap()
 }
 
 /// An empty ledger on SQLite, for what is SQLite's own.

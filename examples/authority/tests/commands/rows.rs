@@ -25,36 +25,54 @@ fn named(cell: &str) -> Vec<&str> {
     cell.split(", ").filter(|name| *name != "–").map(|name| name.trim_matches('`')).collect()
 }
 
-/// The functions in the Rust files below a folder, and the tests in the Python files.
-fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+/// The tests in the Rust and Python files below a folder.
+fn tests(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") => {
-                functions(&path, found);
+                tests(&path, found);
             }
-            Some("rs") => named_by(&path, "fn ", found),
-            Some("py") => named_by(&path, "def ", found),
+            Some("rs") => found.extend(tests_in_rust(&fs::read_to_string(&path).unwrap())),
+            Some("py") => found.extend(tests_in_python(&fs::read_to_string(&path).unwrap())),
             _ => {}
         }
     }
 }
 
-fn named_by(path: &Path, word: &str, found: &mut BTreeSet<String>) {
-    for line in fs::read_to_string(path).unwrap().lines() {
-        let line = line.trim_start().trim_start_matches("async ");
-        if let Some((name, _)) = line.strip_prefix(word).and_then(|rest| rest.split_once('(')) {
-            found.insert(name.to_owned());
+/// The functions behind an attribute that makes tests of them.
+fn tests_in_rust(text: &str) -> Vec<String> {
+    let (mut found, mut is_test) = (Vec::new(), false);
+    for line in text.lines().map(str::trim_start) {
+        let line = line.trim_start_matches("async ");
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let Some((name, _)) = line.strip_prefix("fn ").and_then(|rest| rest.split_once('(')) {
+            found.extend(std::mem::take(&mut is_test).then(|| name.to_owned()));
         }
     }
+    found
+}
+
+/// The functions that `unittest` finds.
+fn tests_in_python(text: &str) -> Vec<String> {
+    let name = |line: &str| Some(line.trim_start().strip_prefix("def ")?.split_once('(')?.0.to_owned());
+    text.lines().filter_map(name).filter(|name| name.starts_with("test_")).collect()
+}
+
+#[test]
+fn a_function_that_is_no_test_is_none() {
+    let rust = "#[test]\nfn one() {}\nfn two() {}\n    #[tokio::test]\n    async fn three() {}\n#[test]\n#[ignore]\nfn four() {}";
+    assert_eq!(tests_in_rust(rust), ["one", "three", "four"]);
+    assert_eq!(tests_in_python("class A:\n    def setUp(self):\n    def test_one(self):\n"), ["test_one"]);
 }
 
 #[test]
 fn what_the_rows_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut tests = BTreeSet::new();
+    let mut known = BTreeSet::new();
     for folder in ["src", "tests", "examples"] {
-        functions(&root.join(folder), &mut tests);
+        tests(&root.join(folder), &mut known);
     }
     let commands = schema::all_commands();
     let client: Value = serde_json::from_str(CLIENT).unwrap();
@@ -74,7 +92,7 @@ fn what_the_rows_name_exists() {
             }
         };
         for name in named(shown) {
-            miss("test", name, tests.contains(name));
+            miss("test", name, known.contains(name));
         }
         for name in named(by_command) {
             let exists = match name.strip_prefix("nodelock ") {
@@ -93,11 +111,19 @@ fn what_the_rows_name_exists() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// Rows that may be missing: requests that wait for approval, mail, and what a console alone can show.
+const MAY_BE_MISSING: [&str; 6] = ["L7", "L8", "L12", "L14", "Q6", "D12"];
+
 #[test]
-fn no_row_stands_twice() {
+fn every_row_is_there_once_and_in_its_order() {
+    let numbered = |kind: &'static str, numbers: std::ops::RangeInclusive<u32>| {
+        numbers.map(move |number| format!("{kind}{number}"))
+    };
+    let wanted = numbered("L", 1..=22).chain(numbered("Q", 6..=9)).chain(numbered("D", 1..=15));
     let rows = rows();
-    let ids: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
-    assert_eq!(ids.len(), rows.len());
+    let ids: Vec<&str> = rows.iter().map(|row| row[0]).filter(|id| !MAY_BE_MISSING.contains(id)).collect();
+    let wanted: Vec<String> = wanted.filter(|id| !MAY_BE_MISSING.contains(&id.as_str())).collect();
+    assert_eq!(ids, wanted);
 }
 
 /// Each operation of an OpenAPI description, as `GET /path`.

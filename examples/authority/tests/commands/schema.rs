@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 15] = [
     "account",
     "audit",
     "certificate",
@@ -20,10 +20,12 @@ const GROUPS: [&str; 13] = [
     "deployment-key",
     "event",
     "license",
+    "mail",
     "order",
     "policy",
     "product",
     "refusal",
+    "request",
     "token",
     "webhook",
 ];

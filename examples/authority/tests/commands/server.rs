@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use nodelock::Reason;
+use nodelock::{ActivationRequestOptions, Reason};
 use serde_json::{Value, json};
 
 use crate::{
@@ -136,10 +136,11 @@ fn mask(value: &Value) -> Value {
             values.into()
         }
         Value::Object(members) => {
-            const OWN: [&str; 12] = [
+            const OWN: [&str; 13] = [
                 "account",
                 "actor",
                 "customer",
+                "device",
                 "handle",
                 "id",
                 "key",
@@ -174,7 +175,7 @@ fn masked(text: &str) -> String {
 }
 
 /// The commands that are done on the ledger's machine alone, each with arguments that it takes.
-const LOCAL: [&[&str]; 16] = [
+const LOCAL: [&[&str]; 17] = [
     &["activate", "-"],
     &["backup", "copy"],
     &["certificate", "new"],
@@ -182,6 +183,7 @@ const LOCAL: [&[&str]; 16] = [
     &["check-in", "-"],
     &["event", "kinds"],
     &["init", "--product", "Other"],
+    &["mail", "sample", "seat.released"],
     &["policy", "retention"],
     &["product", "new", "--name", "Other"],
     &["prune"],
@@ -352,9 +354,52 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
         &["webhook", "remove", "nobodys"],
         &["webhook", "add", "ftp://example.com"],
         &["account", "disable", "nobody"],
+        &["policy", "edit", "--margin-days", "21", "--if-version", "1"],
     ] {
         served.same(arguments);
     }
+
+    // What waits for approval.
+    let asking = ["1", "2"].map(|name| {
+        let (_, key) = authority.sell("1", &["--approval", "required"]);
+        let asked = ActivationRequestOptions::of_key(&key).metadata("host", "desk");
+        let pending = authority.device(name).begin(asked).unwrap();
+        assert_eq!(authority.refused(&["activate", "-"], &pending.to_bytes()), "approval-wanted");
+        pending.request().handle.to_string()
+    });
+    for arguments in [
+        &["request", "show", "{}"][..],
+        &["request", "approve", "{}"],
+        &["request", "refuse", "{}", "--reason", "ask in the lab"],
+    ] {
+        served.alike(of(&asking, arguments), b"");
+    }
+    let listed: [&[&str]; 3] = [
+        &["request", "list"],
+        &["request", "list", "--license", &ids[1]],
+        &["request", "list", "--license", "0123456789abcdef"],
+    ];
+    listed.into_iter().for_each(|arguments| served.same(arguments));
+
+    // Mails.
+    let send = |which: usize| {
+        let hint = keys[which].rsplit('-').next().unwrap();
+        ["license", "send-key", &ids[which], "--hint", hint].map(str::to_owned).to_vec()
+    };
+    assert_eq!(field(&served.alike(send, b""), "error"), "not-mailed");
+    let said = ["mail", "policy", "--from", "Example <sales@example.com>", "--event", "seat.released"];
+    assert_eq!(served.there(&said, b"").code, 0);
+    served.alike(send, b"");
+    served.alike(of(&ids, &["license", "send-key", "{}"]), b"");
+    served.alike(of(&customers, &["license", "new", "--customer", "{}", "--mail"]), b"");
+    served.alike(of(&ids, &["mail", "replay", "--since", "2020-01-01"]), b"");
+    let listed: [&[&str]; 4] = [
+        &["mail", "policy"],
+        &["mail", "policy", "--unset", "from"],
+        &["mail", "list", "--limit", "3"],
+        &["mail", "list", "--aside"],
+    ];
+    listed.into_iter().for_each(|arguments| served.same(arguments));
 
     // People, programs, machines, webhooks.
     let names = ["user-1", "user-2"].map(str::to_owned);
@@ -603,7 +648,7 @@ fn what_a_server_says_that_is_none_is_refused_and_never_reaches_the_terminal_raw
     // A row of a hostile server is text.
     let row = json!({
         "id": "\u{1b}[31m", "name": "a\u{1b}[2Jb\nc", "email": "", "external_id": "", "notes": "",
-        "created": "", "revision": 1, "erased": null,
+        "language": "", "created": "", "revision": 1, "erased": null,
     });
     let body = json!({ "customers": [row], "next": null }).to_string();
     hostile.answer(move |_, stream| {

@@ -3,6 +3,7 @@
 mod events;
 mod kills;
 mod lapse;
+mod mails;
 mod network;
 mod over_time;
 mod races;

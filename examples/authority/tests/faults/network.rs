@@ -15,7 +15,7 @@ mod desk;
 mod judge;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -27,15 +27,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use self::desk::{Desk, Memory, Server};
+use self::desk::{Administered, Desk, Memory, Server};
 use crate::support::{
     calls::{base64url, http},
     dice::Dice,
+    ledger::Row,
     network::{Counts, Network},
     server::PRODUCT,
     vendor::{TestClock, machine},
 };
-use nodelock::{Client, Deactivation, Post, Reason, Store, Timestamp, Transport as _, Verdict, code::Handle};
+use nodelock::{
+    Client, Deactivation, Post, Reason, Store, Timestamp, Transport as _, Verdict, authority::Allowance,
+    code::Handle,
+};
 use serde_json::{Value, json};
 
 /// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
@@ -43,6 +47,19 @@ const RUNS_OF_AN_AUTHORITY: u64 = 25;
 /// Runs that broke the promise once: a check-in of a lost store that came late took a seat back that no store knew, and
 /// a late proof of such a seat.
 const REMEMBERED: [u64; 2] = [7568, 8721];
+/// In so many runs administrators do everything, and are refused what may be.
+const ENOUGH: u64 = 40;
+const OF_ADMINISTRATORS: [&str; 9] = [
+    "release taken back by the vendor",
+    "release not taken back: given-up",
+    "number of seats changed",
+    "suspended",
+    "resumed",
+    "key replaced",
+    "allowance reset",
+    "extra ones granted",
+    "every seat released by the vendor",
+];
 const MACHINES: usize = 3;
 const ACTS: usize = 20;
 
@@ -64,8 +81,8 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     let start = Instant::now();
     let next = AtomicU64::new(first);
     let total = Mutex::new((Counts::new(), Vec::new()));
-    let judged = |seed, desk: &mut dyn Desk| {
-        let (counts, breach) = run(seed, desk);
+    let judged = |seed, is_administered, desk: &mut dyn Desk| {
+        let (counts, breach) = run(seed, is_administered, desk);
         let mut total = total.lock().unwrap();
         for (what, count) in counts {
             *total.0.entry(what).or_default() += count;
@@ -78,13 +95,21 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
         {
             let mut desk = open();
             for seed in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
-                judged(seed, &mut *desk);
+                judged(seed, true, &mut *desk);
             }
+            let (met, failure) = desk.met();
+            let mut total = total.lock().unwrap();
+            for (what, count) in met {
+                *total.0.entry(what).or_default() += count;
+            }
+            total.1.extend(failure);
+            drop(total);
             desk.verify();
         }
     };
     let mut desk = open();
-    REMEMBERED.iter().for_each(|seed| judged(*seed, &mut *desk));
+    // They are what they were, without an administrator.
+    REMEMBERED.iter().for_each(|seed| judged(*seed, false, &mut *desk));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(work);
@@ -97,10 +122,13 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
     let shown = breaches.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
+    let missing: Vec<_> = OF_ADMINISTRATORS.into_iter().filter(|what| !counts.contains_key(what)).collect();
+    assert!(missing.is_empty() || runs < ENOUGH, "{missing:?} never happened");
 }
 
-fn run(seed: u64, desk: &mut dyn Desk) -> (Counts, Option<String>) {
+fn run(seed: u64, is_administered: bool, desk: &mut dyn Desk) -> (Counts, Option<String>) {
     let mut world = World::new(seed, desk);
+    world.is_administered = is_administered;
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let breach = match lived {
         Ok(Ok(())) => None,
@@ -112,6 +140,7 @@ fn run(seed: u64, desk: &mut dyn Desk) -> (Counts, Option<String>) {
         world.story.extend(seats.iter().map(|seat| format!("seat {}: {seat:?}", name(seat.handle))));
     }
     let mut counts = world.network.counts();
+    counts.extend(world.administered);
     counts.insert("acts", world.story.len() as u64);
     counts.insert("seats taken back from a late request", world.taken_back);
     (counts, breach.map(|breach| format!("{breach}\n  {}", world.story.join("\n  "))))
@@ -144,11 +173,18 @@ struct World<'a> {
     key: String,
     license: String,
     seats: usize,
+    /// Those that were taken when the number of seats was lowered, less those that are not any more.
+    lowered: usize,
+    is_suspended: bool,
+    is_administered: bool,
+    /// What administrators do, drawn by itself.
+    vendors_dice: Dice,
+    administered: Counts,
     devices: Vec<TestDevice>,
     /// What customers have written down or saved: seats given up, and by which machine.
     notes: Vec<(usize, Deactivation)>,
     /// Seats that the vendor released: whoever held them hears of it at the next check-in.
-    released: HashSet<u32>,
+    released: BTreeSet<u32>,
     /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat
     /// that only the vendor can release (docs/DESIGN.md, Limits).
     forgotten: HashSet<u32>,
@@ -174,9 +210,14 @@ impl<'a> World<'a> {
             key,
             license,
             seats,
+            lowered: 0,
+            is_suspended: false,
+            is_administered: true,
+            vendors_dice: Dice(seed ^ 0xAD31),
+            administered: Counts::new(),
             devices: Vec::new(),
             notes: Vec::new(),
-            released: HashSet::new(),
+            released: BTreeSet::new(),
             forgotten: HashSet::new(),
             taken_back: 0,
             story: Vec::new(),
@@ -212,6 +253,17 @@ impl<'a> World<'a> {
             let at = self.dice.below(MACHINES);
             self.act(at)?;
             self.judge()?;
+            if self.is_administered && self.vendors_dice.once_in(3) {
+                self.administer()?;
+                self.judge()?;
+            }
+        }
+        // Who is to come into order must be let: a lost store wants a seat that there is.
+        if self.is_suspended {
+            self.administer_as(Administered::Resume)?;
+        }
+        if self.is_administered {
+            self.administer_as(Administered::Seats(MACHINES))?;
         }
         self.clock.set(self.time + 3600);
         self.network.heal();
@@ -224,6 +276,8 @@ impl<'a> World<'a> {
         let before = self.desk.seats(Some(&self.license));
         self.network.replay(&mut self.dice);
         self.judge_replayed(&before)?;
+        self.desk.replay();
+        self.judge()?;
         match self.network.failure() {
             Some(failure) => Err(format!("the server failed: {failure}")),
             None => Ok(()),
@@ -405,6 +459,68 @@ impl<'a> World<'a> {
         {
             self.release_seat(handle);
         }
+    }
+
+    /// Something that an administrator does.
+    fn administer(&mut self) -> Kept {
+        let released: Vec<u32> = self.released.iter().copied().collect();
+        let of = self.vendors_dice.one_of(&Allowance::ALL);
+        let act = match self.vendors_dice.below(12) {
+            0..=3 if !released.is_empty() => {
+                Administered::Unrelease(Handle::new(self.vendors_dice.one_of(&released)).unwrap())
+            }
+            0..=4 => Administered::Seats(1 + self.vendors_dice.below(2)),
+            5 => Administered::Suspend,
+            6 | 7 if self.is_suspended => Administered::Resume,
+            6 | 7 => Administered::Rekey,
+            8 => Administered::Allow(of, None),
+            9 => Administered::Allow(of, Some(1)),
+            10 if !self.active().is_empty() => Administered::Deactivate,
+            _ => return Ok(()),
+        };
+        self.administer_as(act)
+    }
+
+    fn administer_as(&mut self, act: Administered) -> Kept {
+        let taken = self.desk.seats(Some(&self.license)).into_iter().filter(Row::is_taken);
+        let taken: Vec<u32> = taken.map(|row| row.handle).collect();
+        if let Administered::Deactivate = act {
+            self.released.extend(&taken);
+        }
+        let (license, key) = (self.license.clone(), self.key.clone());
+        let done = self.desk.administer(&license, &key, act);
+        self.story.push(format!("an administrator: {act:?}: {done:?}"));
+        match done {
+            Ok(key) => {
+                self.key = key;
+                *self.administered.entry(act.name()).or_default() += 1;
+            }
+            Err(code) => {
+                let is_refusal = matches!(act, Administered::Unrelease(_));
+                must(is_refusal, || format!("{act:?} is refused: {code}"))?;
+                let what = match code.as_str() {
+                    "given-up" => "release not taken back: given-up",
+                    "no-free-seat" => "release not taken back: no-free-seat",
+                    _ => "release not taken back: license-ended",
+                };
+                *self.administered.entry(what).or_default() += 1;
+                return Ok(());
+            }
+        }
+        match act {
+            Administered::Seats(seats) => {
+                self.lowered = self.lowered.max(taken.len());
+                self.seats = seats;
+            }
+            Administered::Suspend | Administered::Resume => {
+                self.is_suspended = matches!(act, Administered::Suspend);
+            }
+            Administered::Unrelease(seat) => {
+                self.released.remove(&seat.get());
+            }
+            Administered::Rekey | Administered::Allow(..) | Administered::Deactivate => {}
+        }
+        Ok(())
     }
 
     fn release_seat(&mut self, handle: u32) {

@@ -250,6 +250,37 @@ fn a_released_machine_hears_of_it_at_its_next_check_in() {
     assert!(device.activate(&key).unwrap().is_usable(), "a new activation is another matter");
 }
 
+#[test]
+fn the_vendor_learns_of_a_released_machine_that_comes_back() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &[]);
+    let [lost, silent] = ["lost", "silent"].map(|name| authority.device(name));
+    lost.activate(&key).unwrap();
+    let handle = authority.taken()[0].clone();
+    silent.activate(&key).unwrap();
+    let came_back = || {
+        let seats = authority.vendor(&["list", "--filter", "came_back:yes"]);
+        let seats = seats["seats"].as_array().unwrap().clone();
+        seats.into_iter().map(|seat| (seat["handle"].clone(), seat["came_back"].clone())).collect::<Vec<_>>()
+    };
+    for seat in authority.taken() {
+        authority.vendor(&["release", &seat, "--reason", "lost", "--yes"]);
+    }
+    assert_eq!(came_back(), []);
+    let check_in = lost.check_in_offline().unwrap().to_base64url();
+    for _ in 0..2 {
+        let told = authority.post("/v1/checkins", &json!({ "request": check_in })).json();
+        assert!(told["revocation"].is_string(), "{told}");
+    }
+    assert_eq!(came_back(), [(json!(handle), json!(1))]);
+    let returned = |kind: &Value, of: &str| kind.as_str() == Some(of);
+    let lines = authority.audit().into_iter().filter(|line| returned(&line["action"], "came-back"));
+    assert_eq!(lines.count(), 1);
+    let events = authority.vendor(&["event", "list"]);
+    let events = events["events"].as_array().unwrap().iter();
+    assert_eq!(events.filter(|event| returned(&event["type"], "seat.came-back")).count(), 1);
+}
+
 /// A copy from before the deactivation, with no tombstone to stop it, ends when it speaks up: by a signed word, not by
 /// a refusal.
 #[test]

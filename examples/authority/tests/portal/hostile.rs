@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::support::{
+    ledger::Ledger,
     portal::{File, OURS, Page, Text, body, content_type},
     requests::WholeResponse,
     server::{Authority, POSTGRES},
 };
-use nodelock::{Reason, code::LicenseKey};
+use nodelock::{ActivationRequestOptions, Reason, code::LicenseKey};
 
 const FORMS: [(&str, &str); 3] =
     [("/seats", "license_key"), ("/redeem", "deactivation"), ("/activate", "request")];
@@ -145,6 +146,25 @@ fn hostile_words_come_back_as_words() {
     for (path, field) in FORMS {
         let page = authority.submit(path, &[Text(field, hostile)]);
         assert_eq!(page.field(field), hostile, "{path}");
+    }
+}
+
+#[test]
+fn the_hostile_name_of_a_computer_is_words_on_every_page_that_shows_it() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &["--seat-list", "labels"]);
+    let hostile = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
+    let options = ActivationRequestOptions::of_key(&key).metadata("computer", hostile);
+    authority.device("hostile").online().activate(options).unwrap();
+    Ledger::open(&authority).silence(8);
+    let request = authority.device("new").begin(&key).unwrap().to_bytes();
+    let choice = authority.submit("/activate", &[File("file", &request)]);
+    assert!(choice.html.contains("name=\"replace\""), "{}", choice.html);
+    let seats = authority.submit("/seats", &[Text("license_key", &key)]);
+    assert!(seats.html.contains("/seats/free"), "{}", seats.html);
+    for page in [choice, seats] {
+        assert!(page.words().contains(hostile), "{}", page.words());
+        assert!(!page.html.contains("<script>alert") && !page.html.contains("<img"), "{}", page.html);
     }
 }
 

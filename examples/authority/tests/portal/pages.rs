@@ -511,6 +511,39 @@ fn the_seat_of_a_lost_computer_is_freed_with_the_license_key() {
 }
 
 #[test]
+fn a_code_is_not_needed_where_the_authority_the_product_or_the_license_says_so() {
+    let authority = Authority::new();
+    let says =
+        |level: &[&str], replace: &str| drop(authority.vendor(&[level, &["--replace", replace]].concat()));
+    let (all, product) = (["policy", "edit"], ["product", "edit"]);
+    // Whether the key alone frees the seat of a computer that is silent.
+    let frees = |name: &str, key: &str| {
+        let lost = authority.device(name).activate(key).unwrap().license().unwrap().handle.to_string();
+        Ledger::open(&authority).silence(8);
+        authority.submit("/seats/free", &[Text("license_key", key), Text("seat", &lost)]).status == 200
+    };
+    let sell = |more: &[&str]| authority.sell("2", more);
+    says(&all, "0");
+    assert!(!frees("one", &sell(&[])));
+    says(&all, "2");
+    assert!(frees("two", &sell(&[])));
+    says(&product, "0");
+    assert!(!frees("three", &sell(&[])), "the product goes before the authority");
+    says(&all, "0");
+    says(&product, "2");
+    assert!(frees("four", &sell(&[])));
+    says(&product, "0");
+    assert!(frees("five", &sell(&["--replace", "2"])), "the sale goes before the product");
+    // And a license that was sold already.
+    let key = sell(&[]);
+    assert!(!frees("six", &key));
+    let hint = &key[key.len() - 5..];
+    let found = authority.vendor(&["license", "find", "--hint", hint]);
+    says(&["license", "edit", found["licenses"][0]["license"].as_str().unwrap()], "2");
+    assert!(frees("seven", &key));
+}
+
+#[test]
 fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);

@@ -21,6 +21,18 @@ pub struct Row {
     pub counted: bool,
 }
 
+/// A seat with what time does to it.
+pub struct TimedRow {
+    pub handle: u32,
+    pub state: String,
+    pub counted: bool,
+    /// Whether its grant used up an activation.
+    pub activation: bool,
+    pub lapsed: bool,
+    /// When its use ends.
+    pub ends: u64,
+}
+
 impl Row {
     pub fn is_taken(&self) -> bool {
         matches!(self.state.as_str(), "active" | "held")
@@ -68,16 +80,23 @@ impl Ledger {
         seats
     }
 
-    /// The seats of a license: handle, state, whether giving it up was counted, whether it lapsed, when its use ends.
-    pub fn seats_over_time(&mut self, license: &str) -> Vec<(u32, String, bool, bool, u64)> {
-        let sql = "SELECT handle, state, counted, lapsed, ends FROM seat WHERE license_id = $1";
+    /// The seats of a license with what time does to them.
+    pub fn seats_over_time(&mut self, license: &str) -> Vec<TimedRow> {
+        let sql = "SELECT handle, state, counted, lapsed, ends, \
+                   CASE WHEN record LIKE '%\"activation\":true%' THEN 1 ELSE 0 END AS activation \
+                   FROM seat WHERE license_id = $1";
         let rows = self.runtime.block_on(sqlx::query(sql).bind(license).fetch_all(&mut self.connection));
-        let number = |row: &sqlx::any::AnyRow, column| row.get::<i64, _>(column);
         let seat = |row: &sqlx::any::AnyRow| {
             let [handle, counted, lapsed, ends] =
-                ["handle", "counted", "lapsed", "ends"].map(|column| number(row, column));
-            let (handle, ends) = (u32::try_from(handle).unwrap(), u64::try_from(ends).unwrap());
-            (handle, row.get("state"), counted != 0, lapsed != 0, ends)
+                ["handle", "counted", "lapsed", "ends"].map(|column| row.get::<i64, _>(column));
+            TimedRow {
+                handle: u32::try_from(handle).unwrap(),
+                state: row.get("state"),
+                counted: counted != 0,
+                activation: row.get::<i32, _>("activation") != 0,
+                lapsed: lapsed != 0,
+                ends: u64::try_from(ends).unwrap(),
+            }
         };
         rows.unwrap().iter().map(seat).collect()
     }

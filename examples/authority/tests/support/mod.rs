@@ -15,6 +15,7 @@ pub mod responder;
 #[path = "../../../../tests/support/vendor.rs"]
 pub mod vendor;
 
+pub mod administration;
 pub mod clock;
 #[cfg(unix)]
 pub mod hosts;

@@ -173,6 +173,8 @@ struct State {
     from: IpAddr,
     dice: Dice,
     bad: bool,
+    /// Whether somebody may get another one's reply.
+    swaps: bool,
     /// Requests that are still under way.
     late: Vec<Message>,
     /// Connections of those who gave up, with the replies that come too late.
@@ -200,6 +202,15 @@ pub struct Network {
 impl Network {
     /// A bad one. `number` tells it from the others at that server.
     pub fn new(server: SocketAddr, number: u64) -> Self {
+        Self::of(server, number, true)
+    }
+
+    /// One that confuses no connections: what is said over it is not signed, and has TLS.
+    pub fn without_swaps(server: SocketAddr, number: u64) -> Self {
+        Self::of(server, number, false)
+    }
+
+    fn of(server: SocketAddr, number: u64, swaps: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let [.., high, middle, low] = number.to_be_bytes();
@@ -211,6 +222,7 @@ impl Network {
             from: Ipv4Addr::from(from).into(),
             dice: Dice(number),
             bad: true,
+            swaps,
             late: Vec::new(),
             hanging: Vec::new(),
             sent: Vec::new(),
@@ -233,6 +245,22 @@ impl Network {
             }
         });
         Self { address, state, over, thread: Some(thread) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server is at another address from now on.
+    pub fn moved(&self, server: SocketAddr) {
+        self.state().server = server;
+    }
+
+    /// Nothing that was sent arrives any more.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        state.late.clear();
+        state.sent.clear();
     }
 
     /// Where clients find the authority.
@@ -357,7 +385,9 @@ impl State {
             }
             Fate::ReplyShortened(at) => reply.shortened(at),
             Fate::ReplyDoubled => reply.bytes.repeat(2),
-            Fate::ReplySwapped(at) if !earlier.is_empty() => earlier[at % earlier.len()].bytes.clone(),
+            Fate::ReplySwapped(at) if self.swaps && !earlier.is_empty() => {
+                earlier[at % earlier.len()].bytes.clone()
+            }
             _ => reply.bytes,
         };
         let _ = stream.write_all(&said);

@@ -256,6 +256,14 @@ impl Installation {
         Server::run(self.command(&["serve", "--listen", listen]), &self.directory(), options)
     }
 
+    /// The address of a listener that its server logged last, by the name of the event.
+    pub fn listener(&self, event: &str) -> SocketAddr {
+        let log = fs::read_to_string(self.directory().join("log")).unwrap();
+        let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = lines.find(|line| line["event"] == event).unwrap();
+        listening["address"].as_str().unwrap().parse().unwrap()
+    }
+
     /// The answer to a command that must succeed.
     pub fn vendor(&self, arguments: &[&str]) -> Value {
         let output = self.command(arguments).arg("--json").output().unwrap();
@@ -378,6 +386,11 @@ impl Authority {
         Self::in_folder(PRODUCT, in_memory(), &[])
     }
 
+    /// The same with further options for its server.
+    pub fn in_memory_with(options: &[&str]) -> Arc<Self> {
+        Self::in_folder(PRODUCT, in_memory(), options)
+    }
+
     /// The same with a clock that the test sets, and a certificate that outlasts it; none where there is no such clock.
     pub fn over_time(seconds: u64) -> Option<Arc<Self>> {
         Self::over_time_of(PRODUCT, seconds)
@@ -462,10 +475,7 @@ impl Authority {
 
     /// What the operator sees, on a listener whose address is in the log.
     pub fn metrics(&self) -> String {
-        let log = self.log();
-        let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let listening = lines.find(|line| line["event"] == "metrics-listening").unwrap();
-        let address = listening["address"].as_str().unwrap().parse().unwrap();
+        let address = self.listener("metrics-listening");
         request(address, "GET", "/metrics", &[], b"").body
     }
 

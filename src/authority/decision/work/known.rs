@@ -7,6 +7,7 @@ use crate::{
     ErrorKind, LicenseId, Page, PublicKey, Timestamp,
     authority::{
         allowances::Allowances,
+        approval::Approval,
         counts::{Attempts, Count, Counting},
         history::{Gap, History},
         incoming::{Claimed, Evidence},
@@ -84,7 +85,8 @@ impl Work<'_> {
         let names: BTreeSet<SeatName> = named.copied().collect();
         let seats = names.into_iter().filter_map(|name| self.seat(name));
         let gaps = self.gaps()?;
-        Ok(seats.filter(|seat| seat.counts(terms, self.moment.now, &gaps)).cloned().collect())
+        let counts = |seat: &Seat| seat.counts(terms, self.moment.now, &gaps) || mutated!(LapsedSeatIsJoined);
+        Ok(seats.filter(|seat| counts(seat)).cloned().collect())
     }
 
     /// The seat that a machine has now; none if that is over.
@@ -198,6 +200,12 @@ impl Work<'_> {
             }
         }
         Ok(kept)
+    }
+
+    /// The requests under a handle that wait for approval, or were approved or refused.
+    pub(in crate::authority::decision) fn approvals_of(&self, handle: Handle) -> Result<Vec<Approval>, Stop> {
+        self.need([Query::ApprovalsOf(handle)])?;
+        Ok(self.records.approvals_of(handle).unwrap_or_default().to_vec())
     }
 
     /// The revision of the license that a check-in was answered with before.

@@ -7,13 +7,16 @@ use super::{
 };
 use crate::{
     ErrorKind,
-    authority::{SeatName, SeatState, decision},
+    authority::{
+        self, Records, SeatName, SeatState,
+        decision::{self, Allow, Moment},
+    },
     code::Handle,
     message::request::replacing,
     model::random::{
         device::{Asking, Installation},
         promise::{Kept, must},
-        script::{Act, COMPUTERS, Event, HOUR, Sold, TURNED_UP_LATE},
+        script::{Act, Allowance, COMPUTERS, DAY, Event, HOUR, Sold, TURNED_UP_LATE},
     },
 };
 
@@ -47,6 +50,28 @@ impl World<'_> {
             Event::Release => self.release(at)?,
             Event::Renew => self.renew(at)?,
             Event::ReturnHeld => self.return_held()?,
+            Event::Unrelease => self.unrelease()?,
+            Event::Deactivate => self.deactivate()?,
+            Event::EditActivations(activations) => self.edit(Sold { activations, ..self.promise.sold() }),
+            Event::EditDeactivations(deactivations) => {
+                self.edit(Sold { deactivations, ..self.promise.sold() })
+            }
+            Event::EditEnd(days) => {
+                let end = days.map(|days| self.now + u64::from(days) * DAY);
+                self.edit(Sold { end, ..self.promise.sold() })
+            }
+            Event::Extend(days) => {
+                let sold = self.promise.sold();
+                let end = sold.end.map(|end| end.max(self.now) + u64::from(days) * DAY);
+                end.is_some() && self.edit(Sold { end, ..sold })
+            }
+            Event::Suspend | Event::Resume => {
+                let (sold, is_suspended) = (self.promise.sold(), act.event == Event::Suspend);
+                sold.is_suspended != is_suspended && self.edit(Sold { is_suspended, ..sold })
+            }
+            Event::Reset(of) => self.allow(of, Allow::Reset)?,
+            Event::Extra(of, more) => self.allow(of, Allow::Extra(more))?,
+            Event::Rekey => self.rekey(),
             Event::EditSeats(seats) => self.edit(Sold { seats, ..self.promise.sold() }),
             Event::EditLease(lease_days) => self.edit(Sold { lease_days, ..self.promise.sold() }),
             Event::EditMargin(days) => self.edit(Sold { margin_days: Some(days), ..self.promise.sold() }),
@@ -84,11 +109,11 @@ impl World<'_> {
         self.drawn += 1;
         let handle = Handle::new(self.drawn).expect("few");
         let installed = &mut self.installations[at];
-        let asked = installed.reading(self.now).local.unix_seconds();
+        let (asked, key) = (installed.reading(self.now).local.unix_seconds(), asking.key.clone());
         let begun = installed.begin(asking, handle, self.now).is_ok();
         if begun {
             let computer = self.installations[at].computer;
-            self.promise.asked(handle.get(), computer, asked);
+            self.promise.asked(handle.get(), computer, asked, &key);
         }
         begun
     }
@@ -201,12 +226,19 @@ impl World<'_> {
     }
 
     fn reissued_key(&mut self, at: usize) -> Kept<bool> {
-        self.drawn += 1;
-        self.key = format!("license key {}", self.drawn);
-        self.ledger.rekey(LICENSE, &self.key);
+        self.rekey();
         let asking = Asking { key: self.key.clone(), replaces: true, ..Asking::default() };
         let is_licensed = self.installations[at].license().is_some_and(|(_, id)| id == LICENSE);
         Ok(is_licensed && self.begin(at, asking) && self.send_request(at)?)
+    }
+
+    /// The vendor gives the license a new key.
+    fn rekey(&mut self) -> bool {
+        self.drawn += 1;
+        self.promise.replaced_key(&self.key);
+        self.key = format!("license key {}", self.drawn);
+        self.ledger.rekey(LICENSE, &self.key);
+        true
     }
 
     fn another_license(&mut self, at: usize) -> Kept<bool> {
@@ -219,6 +251,7 @@ impl World<'_> {
     fn lose_store(&mut self, at: usize) -> bool {
         let handles: Vec<u32> = self.installations[at].handles().map(|handle| handle.get()).collect();
         let had_any = !handles.is_empty();
+        self.lost_seats.extend(&handles);
         self.promise.lost(handles);
         if had_any {
             self.installations[at].lose();
@@ -229,6 +262,36 @@ impl World<'_> {
     fn recover(&mut self, at: usize) -> Kept<bool> {
         let begun = self.begin(at, Asking { recovers: true, ..Asking::default() });
         Ok(begun && self.send_request(at)?)
+    }
+
+    /// Sends a request and takes the answer in.
+    fn send_surely(&mut self, at: usize) -> Kept {
+        let request = self.installations[at].request().ok_or("no request")?;
+        let answer = self.hear(&Message::Request(request))?;
+        let reply = answer.map_err(|kind| format!("refused: {}", kind.code()))?;
+        self.apply(at, &reply);
+        self.now += HOUR;
+        self.judge()
+    }
+
+    /// A store is lost, its recovery cancelled, and a seat asked for anew. Then a check-in comes of the time before.
+    pub(in crate::model::random) fn lose_and_hear_late(&mut self) -> Kept {
+        let asking = Asking { key: self.key.clone(), ..Asking::default() };
+        self.begin(0, asking);
+        self.send_surely(0)?;
+        self.drawn += 1;
+        let late = self.installations[0].check_in(self.drawn, self.now).ok_or("no license")?;
+        self.now += HOUR;
+        self.lose_store(0);
+        self.begin(0, Asking { recovers: true, ..Asking::default() });
+        self.installations[0].cancel(self.now).map_err(|error| error.to_string())?;
+        self.now += HOUR;
+        let asking = Asking { key: self.key.clone(), ..Asking::default() };
+        self.begin(0, asking);
+        self.send_surely(0)?;
+        let answer = self.hear(&Message::CheckIn(late.with_all))?;
+        self.judge()?;
+        must(answer.is_err_and(|kind| kind == ErrorKind::Outdated), || "a late check-in is answered".into())
     }
 
     /// What was installed is gone, or lies on an old disk that may turn up.
@@ -290,6 +353,7 @@ impl World<'_> {
     /// Every other installation has a clock that is late, within what is tolerated.
     fn set_clock(&mut self, at: usize) -> bool {
         let hours: [i64; 3] = if at.is_multiple_of(2) { [-25, -12, 0] } else { [-12, 0, 12] };
+        self.is_clock_set = true;
         self.installations[at].ahead = hours[self.dice.below(hours.len())] * HOUR as i64;
         self.installations[at].observe(self.now);
         true
@@ -312,12 +376,65 @@ impl World<'_> {
 
     /// The vendor renews a seat, and the license is carried to its device, or never gets there.
     fn renew(&mut self, at: usize) -> Kept<bool> {
-        let Some(name) = self.seat_of(at, SeatState::Active) else { return Ok(false) };
+        let seat = self.seat_of(at, SeatState::Active).or_else(|| self.seat_of(at, SeatState::Revoked));
+        let Some(name) = seat else { return Ok(false) };
         match self.decide(|records, moment| decision::renew(name, records, moment)) {
             Ok((_, reply)) if self.dice.below(4) > 0 => self.installations[at].apply(&reply, self.now),
             Ok(_) => {}
             Err(kind) => self.refused("renewal", kind)?,
         }
+        Ok(true)
+    }
+
+    /// The vendor takes a release back, whatever became of the seat, and the license is carried to its device, or never
+    /// gets there.
+    fn unrelease(&mut self) -> Kept<bool> {
+        let releases = self.promise.releases();
+        let Some(latest) = releases.first() else { return Ok(false) };
+        let handle = if self.dice.once_in(3) { self.dice.one_of(&releases) } else { *latest };
+        let seat = self.ledger.seats_of(LICENSE).find(|seat| seat.handle().get() == handle);
+        let Some(name) = seat.map(|seat| seat.name()) else { return Ok(false) };
+        self.promise.unreleased(handle);
+        match self.decide(|records, moment| decision::unrelease(name, records, moment)) {
+            Ok((_, reply)) => {
+                let mut its = 0..self.installations.len();
+                let its = its.find(|at| self.installations[*at].handles().any(|its| its == name.handle));
+                if let Some(at) = its.filter(|_| self.dice.below(4) > 0) {
+                    self.installations[at].apply(&reply, self.now);
+                }
+            }
+            Err(kind) => self.refused("taking back of a release", kind)?,
+        }
+        Ok(true)
+    }
+
+    /// The vendor releases every seat.
+    fn deactivate(&mut self) -> Kept<bool> {
+        let taken = |seat: &&crate::authority::Seat| seat.state().is_taken();
+        let names: Vec<_> = self.ledger.seats_of(LICENSE).filter(taken).map(|seat| seat.name()).collect();
+        for name in &names {
+            self.promise.released(name.handle.get());
+            let released = self.decide(|records, moment| decision::release(*name, "", records, moment));
+            self.tell(released.is_ok());
+        }
+        Ok(!names.is_empty())
+    }
+
+    /// The vendor resets an allowance or grants extra ones.
+    fn allow(&mut self, of: Allowance, allow: Allow) -> Kept<bool> {
+        let allowance = match of {
+            Allowance::Activations => authority::Allowance::Activations,
+            Allowance::Deactivations => authority::Allowance::Deactivations,
+        };
+        let act = |records: &Records, moment: &Moment| {
+            decision::allow(LICENSE, allowance, allow, "", records, moment)
+        };
+        self.decide(act).map_err(|kind| format!("an allowance is refused: {}", kind.code()))?;
+        let extra = match allow {
+            Allow::Reset => None,
+            Allow::Extra(extra) => Some(extra),
+        };
+        self.promise.allowed(of, extra, self.now);
         Ok(true)
     }
 
@@ -330,7 +447,7 @@ impl World<'_> {
         Ok(true)
     }
 
-    fn edit(&mut self, sold: Sold) -> bool {
+    pub(super) fn edit(&mut self, sold: Sold) -> bool {
         self.promise.edited(sold, self.now);
         self.ledger.terms[0] = terms(sold);
         true

@@ -5,7 +5,7 @@ use crate::{
     ErrorKind,
     authority::{
         ActivationFile, CheckInClaim, Records, ReleaseClaim, Reply,
-        decision::{self, EventKind, Moment, Refusal, Ruling, Step},
+        decision::{self, Change, Decision, Event, EventKind, Moment, Refusal, Ruling, Step},
     },
     model::random::{promise::Kept, script::FLAGGED},
 };
@@ -92,6 +92,12 @@ impl World<'_> {
             Ok((_, reply)) => Ok(reply),
             Err(kind) => Err(kind),
         };
+        // Also where nobody waits for the answer: a copy of the store may get it.
+        if let Ok(reply) = &answer {
+            let receipts = reply.receipts.iter().map(|receipt| receipt.handle);
+            let over = receipts.chain(reply.revocation.iter().map(|word| word.handle));
+            over.for_each(|handle| self.promise.told(handle.get()));
+        }
         self.tell((message.name(), answer.as_ref().map(what)));
         if let Err(kind) = &answer {
             self.refused(message.name(), *kind)?;
@@ -101,7 +107,11 @@ impl World<'_> {
 
     pub(super) fn refused(&mut self, what: &str, kind: ErrorKind) -> Kept {
         self.count(format!("refused: {} to a {what}", kind.code()));
-        if kind == ErrorKind::NoFreeSeat { self.promise.refused(self.now, &self.seen()) } else { Ok(()) }
+        match kind {
+            ErrorKind::NoFreeSeat => self.promise.refused(self.now, &self.seen()),
+            ErrorKind::NoActivationLeft => self.promise.refused_activation(&self.seen()),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a decision, stores it and signs the answer.
@@ -118,8 +128,42 @@ impl World<'_> {
                 self.count(FLAGGED);
             }
         }
+        self.breach = self.breach.take().or_else(|| self.broken(&decision));
         let reply = self.vendor.issuer.reply(&decision, moment.now).map_err(|error| error.kind())?;
         Ok((decision.ruling, reply))
+    }
+
+    /// What a decision broke that nothing shows afterwards.
+    fn broken(&self, decision: &Decision) -> Option<String> {
+        let is = |kind: EventKind| move |event: &&Event| event.kind == kind;
+        let of = |kind| decision.events.iter().filter(is(kind)).filter_map(|event| event.seat);
+        // What is entered again was granted once, unless it makes another seat end.
+        let healed =
+            decision.events.iter().filter(is(EventKind::Healed)).find(|event| event.before.is_none());
+        if let Some(name) = healed.and_then(|event| event.seat)
+            && of(EventKind::Replaced).chain(of(EventKind::Returned)).next().is_none()
+        {
+            let seats = decision.store.iter().rev().filter_map(|change| match change {
+                Change::Insert { seat, .. } | Change::Update(seat) => Some(seat),
+                _ => None,
+            });
+            let is_free = seats.clone().all(|seat| seat.name() != name || !seat.is_activation());
+            if is_free {
+                return Some(format!("A: seat {} is entered again, and used no activation up", name.handle));
+            }
+        }
+        let kinds = [EventKind::HeldTakenOver, EventKind::Lost, EventKind::Replaced];
+        if let Ruling::Granted(seat) = &decision.ruling
+            && seat.is_activation()
+            && kinds.into_iter().flat_map(of).next().is_some()
+        {
+            return Some(format!("A: seat {} took a place and used an activation up", seat.handle()));
+        }
+        // Nothing but a message of the time before its loss speaks for a store that was lost.
+        let lost = of(EventKind::TakenBack).find(|seat| self.lost_seats.contains(&seat.handle.get()))?;
+        let is_its_own = of(EventKind::Replaced).any(|other| other.device_key == lost.device_key);
+        let is_taken = is_its_own && !self.is_clock_set;
+        is_taken.then(|| format!("S2: the lost seat {} took its place back from its own device", lost.handle))
     }
 }
 

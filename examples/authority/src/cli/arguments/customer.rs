@@ -68,6 +68,9 @@ pub(crate) struct Details {
     /// For the vendor alone: they are never signed into a license
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
+    /// Of mails to it: en or de; empty for that of the product
+    #[arg(long, value_name = "LANGUAGE")]
+    language: Option<String>,
 }
 
 impl Details {
@@ -82,6 +85,7 @@ impl Details {
         set(&mut details.email, self.email.as_deref());
         set(&mut details.external_id, self.external_id.as_deref());
         set(&mut details.notes, self.notes.as_deref());
+        set(&mut details.language, self.language.as_deref());
     }
 }
 

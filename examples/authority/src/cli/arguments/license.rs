@@ -111,6 +111,13 @@ pub(crate) enum LicenseCommand {
         #[arg(long, value_name = "TEXT")]
         hint: Option<String>,
     },
+    /// Have its customer be mailed a key; nobody else sees it, and that is noted
+    SendKey {
+        id: LicenseId,
+        /// The end of the key [default: the only one]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on
@@ -154,6 +161,9 @@ pub(crate) struct NewLicense {
     /// keys, and ends with exit code 3
     #[arg(long, value_name = "ID", value_parser = check_order_id)]
     pub(crate) order: Option<String>,
+    /// Have the customer be mailed the keys too; they are kept then, or nothing is sold
+    #[arg(long, requires = "customer")]
+    pub(crate) mail: bool,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,
 }

@@ -78,6 +78,9 @@ pub(crate) enum PolicyCommand {
     Show,
     /// Change what holds for every product that does not say otherwise, from now on
     Edit {
+        /// Only if they are still of this version, which `policy show --json` says
+        #[arg(long, value_name = "N")]
+        if_version: Option<u32>,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },

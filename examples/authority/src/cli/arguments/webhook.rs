@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand};
 use nodelock::Timestamp;
 
+use crate::service::Replay;
+
 #[derive(Subcommand)]
 pub(crate) enum WebhookCommand {
     /// Have a server of yours be told of what happens from here on, and show this once what messages are signed with
@@ -52,22 +54,32 @@ pub(crate) enum WebhookCommand {
         /// As `list` shows it
         id: String,
         #[command(flatten)]
-        which: Which,
+        which: Replayed,
     },
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct Which {
+pub(crate) struct Replayed {
     /// What was given up
     #[arg(long)]
-    pub(crate) aside: bool,
+    aside: bool,
     /// This one
     #[arg(long, value_name = "EVENT")]
-    pub(crate) event: Option<String>,
+    event: Option<String>,
     /// Everything from a day or second on
     #[arg(long, value_name = "DATE")]
-    pub(crate) since: Option<Timestamp>,
+    since: Option<Timestamp>,
+}
+
+impl Replayed {
+    pub(crate) fn replay(&self) -> Replay {
+        match (&self.event, self.since) {
+            (Some(event), _) => Replay::Event(event.clone()),
+            (None, Some(since)) => Replay::Since(since),
+            (None, None) => Replay::Aside,
+        }
+    }
 }
 
 #[derive(Args)]

@@ -64,14 +64,23 @@ impl Desk<'_> {
         }
     }
 
-    pub(in super::super) async fn edit_policies(&self, change: &Change<'_>) -> Result<Policies> {
+    pub(in super::super) async fn edit_policies(
+        &self,
+        change: &Change<'_>,
+        if_version: Option<u32>,
+    ) -> Result<Policies> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
+                let change = (change, if_version);
                 Policies::of(&service::edit_policies(database, change, |_| Ok(()), occasion).await?)
             }
             Self::Server(remote) => {
+                let based_on = match if_version {
+                    Some(version) => version,
+                    None => self.policies().await?.version,
+                };
                 let body = json!({ "terms": terms(change.said), "unset": change.unsaid });
-                remote.post("/policies/edit", &body, None).await
+                remote.post("/policies/edit", &body, Some(based_on)).await
             }
         }
     }
@@ -130,9 +139,9 @@ impl Desk<'_> {
                 Ok(CustomerBody::from(&edited))
             }
             Self::Server(remote) => {
-                let CustomerBody { name, email, external_id, notes, revision, .. } =
+                let CustomerBody { name, email, external_id, notes, language, revision, .. } =
                     self.customer(id).await?;
-                let before = CustomerDetails { name, email, external_id, notes };
+                let before = CustomerDetails { name, email, external_id, notes, language };
                 let mut details = before.clone();
                 change(&mut details);
                 let members = before.members().into_iter().zip(details.members());

@@ -14,12 +14,25 @@ use crate::{
     failure::{Failure, Result},
     http::records::{
         Change, Counter, DeactivatedLicense, Edited, Extended, HintBody, KeysBody, LicenseBody, RevokedKey,
-        ShownKey, Suspended, ViewBody, Voided,
+        SentKey, ShownKey, Suspended, ViewBody, Voided,
     },
     keys::Vault,
-    remote::{encoded, terms},
+    remote::{Remote, encoded, terms},
     service::{self, Changing},
 };
+
+/// The end of the key that is meant: what was typed, or that of the only one that is valid.
+async fn named_key(remote: &Remote, id: LicenseId, hint: Option<&str>) -> Result<String> {
+    if let Some(hint) = hint {
+        return Ok(hint.to_owned());
+    }
+    let KeysBody { keys } = remote.get(&format!("/licenses/{id}/keys")).await?;
+    let mut valid = keys.into_iter().filter(|key| key.revoked.is_none());
+    match (valid.next(), valid.next()) {
+        (Some(key), None) => Ok(key.key_hint),
+        _ => Err(Failure::NotOneKey(id)),
+    }
+}
 
 impl Desk<'_> {
     pub(in super::super) async fn license(&self, id: LicenseId) -> Result<ViewBody> {
@@ -62,7 +75,7 @@ impl Desk<'_> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
                 let how = Changing { based_on: if_version, dry_run };
-                let edited = service::edit(database, id, said, customer, how, |_| Ok(()), occasion).await?;
+                let edited = service::edit(database, id, (said, customer), how, |_| Ok(()), occasion).await?;
                 Ok(Change::from(&edited))
             }
             Self::Server(remote) => {
@@ -133,20 +146,24 @@ impl Desk<'_> {
                 service::kept_key(ledger.database, vault.as_ref(), id, hint, ledger.occasion).await
             }
             Self::Server(remote) => {
-                let hint = match hint {
-                    Some(hint) => hint.to_owned(),
-                    None => {
-                        let KeysBody { keys } = remote.get(&format!("/licenses/{id}/keys")).await?;
-                        let mut valid = keys.into_iter().filter(|key| key.revoked.is_none());
-                        match (valid.next(), valid.next()) {
-                            (Some(key), None) => key.key_hint,
-                            _ => return Err(Failure::NotOneKey(id)),
-                        }
-                    }
-                };
+                let hint = named_key(remote, id, hint).await?;
                 let path = format!("/licenses/{id}/keys/{}/show", encoded(&hint));
                 let shown: ShownKey = remote.post(&path, &json!({}), None).await?;
                 Ok(Zeroizing::new(shown.key))
+            }
+        }
+    }
+
+    /// Has the customer be mailed a key: the only one, or the one with that end.
+    pub(in super::super) async fn send_key(&self, id: LicenseId, hint: Option<&str>) -> Result<SentKey> {
+        match self {
+            Self::Ledger(Ledger { database, occasion, .. }) => {
+                Ok(SentKey::from(&service::send_key(database, id, hint, |_| Ok(()), occasion).await?))
+            }
+            Self::Server(remote) => {
+                let hint = named_key(remote, id, hint).await?;
+                let path = format!("/licenses/{id}/keys/{}/send", encoded(&hint));
+                remote.post(&path, &json!({}), None).await
             }
         }
     }

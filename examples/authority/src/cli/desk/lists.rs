@@ -8,7 +8,8 @@ use crate::{
     failure::Result,
     http::records::{
         Audit, AuditLine, Chain, Cursor, CustomerBody, Customers, Deliveries, Delivery, Event, Events,
-        LicenseBody, Licenses, OrderBody, Orders, RefusalBody, RefusalPage, SeatBody, Seats,
+        LicenseBody, Licenses, MailBody, Mails, OneRequest, OrderBody, Orders, RefusalBody, RefusalPage,
+        RequestPage, SeatBody, Seats,
     },
     remote::{Page, Remote, address, encoded},
     service::{self, Kept},
@@ -110,6 +111,25 @@ impl Desk<'_> {
         }
     }
 
+    /// The requests for approval of a license, or all of them.
+    pub(in super::super) async fn requests(
+        &self,
+        license: Option<LicenseId>,
+        mut show: impl FnMut(Result<OneRequest>) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Ledger(Ledger { database, occasion, .. }) => {
+                let show = |row: Result<_>| show(row.map(|row| OneRequest::from(&row)));
+                service::requests(database, license, occasion, show).await
+            }
+            Self::Server(remote) => {
+                let license = license.map(|id| id.to_string());
+                let wanted: Vec<_> = license.as_deref().map(|id| ("license", id)).into_iter().collect();
+                remote.rows::<RequestPage>("/requests", &wanted, (None, None), show).await
+            }
+        }
+    }
+
     /// The latest lines of the audit.
     pub(in super::super) async fn audit(
         &self,
@@ -180,6 +200,32 @@ impl Desk<'_> {
                 let (list, aside) = (format!("/webhooks/{}/deliveries", encoded(id)), only_aside.to_string());
                 let place = (behind(after), Some(most));
                 remote.rows::<Deliveries>(&list, &[("aside", &aside)], place, show).await
+            }
+        }
+    }
+
+    /// Mails of the events after one, at most so many; only what was given up, perhaps.
+    pub(in super::super) async fn mails(
+        &self,
+        (only_aside, after, most): (bool, &str, u32),
+        mut show: impl FnMut(Result<MailBody>) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Ledger(Ledger { database, occasion, .. }) => {
+                let (mut after, mut left) = (after.to_owned(), most);
+                let state = only_aside.then_some("aside");
+                loop {
+                    let page =
+                        service::mails_after(database, (state, &after), left.min(PAGE), occasion).await?;
+                    left -= u32::try_from(page.len()).unwrap_or(left);
+                    let Some(last) = page.last() else { return Ok(()) };
+                    after.clone_from(&last.event.id);
+                    page.iter().map(MailBody::from).map(Ok).try_for_each(&mut show)?;
+                }
+            }
+            Self::Server(remote) => {
+                let (aside, place) = (only_aside.to_string(), (behind(after), Some(most)));
+                remote.rows::<Mails>("/mails", &[("aside", &aside)], place, show).await
             }
         }
     }

@@ -5,7 +5,9 @@
 mod catalog;
 mod licenses;
 mod lists;
+mod mails;
 mod people;
+mod requests;
 mod seats;
 mod webhooks;
 
@@ -34,7 +36,7 @@ pub(super) struct Ledger<'a> {
     pub(super) occasion: &'a Occasion,
     pub(super) installation: &'a Installation,
     /// The authority at work, once something is signed for.
-    service: OnceCell<Service>,
+    service: OnceCell<Box<Service>>,
 }
 
 impl<'a> Ledger<'a> {
@@ -52,7 +54,8 @@ impl<'a> Ledger<'a> {
 
     /// The authority at work, until [`end`](Self::end).
     pub(super) async fn service(&self) -> Result<&Service> {
-        self.service.get_or_try_init(|| self.new_service()).await
+        let service = async || -> Result<_> { Ok(Box::new(self.new_service().await?)) };
+        Ok(self.service.get_or_try_init(service).await?)
     }
 
     pub(super) async fn new_service(&self) -> Result<Service> {

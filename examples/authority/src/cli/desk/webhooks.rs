@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Desk, Ledger};
 use crate::{
@@ -15,6 +15,15 @@ use crate::{
     remote::encoded,
     service::{self, Replay},
 };
+
+/// What is told or sent once more.
+pub(super) fn again(which: &Replay) -> Value {
+    match which {
+        Replay::Aside => json!({ "aside": true }),
+        Replay::Event(event) => json!({ "event": event }),
+        Replay::Since(since) => json!({ "since": since.to_string() }),
+    }
+}
 
 impl Desk<'_> {
     pub(in super::super) async fn webhooks(&self) -> Result<Vec<WebhookBody>> {
@@ -97,13 +106,8 @@ impl Desk<'_> {
                 service::replay(database, id, which, occasion).await
             }
             Self::Server(remote) => {
-                let body = match which {
-                    Replay::Aside => json!({ "aside": true }),
-                    Replay::Event(event) => json!({ "event": event }),
-                    Replay::Since(since) => json!({ "since": since.to_string() }),
-                };
                 let path = format!("/webhooks/{}/replay", encoded(id));
-                Ok(remote.post::<Put>(&path, &body, None).await?.events)
+                Ok(remote.post::<Put>(&path, &again(which), None).await?.events)
             }
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct CustomerBody {
     pub(crate) external_id: String,
     /// For the vendor alone.
     pub(crate) notes: String,
+    /// Of mails to it: `en` or `de`, or empty for that of the product.
+    pub(crate) language: String,
     #[schema(format = "date-time")]
     pub(crate) created: String,
     /// How often it was changed, from 1 on. It is the customer's `ETag`, too.
@@ -44,10 +46,10 @@ pub(crate) struct CustomerBody {
 
 impl From<&Customer> for CustomerBody {
     fn from(customer: &Customer) -> Self {
-        let CustomerDetails { name, email, external_id, notes } = customer.details.clone();
+        let CustomerDetails { name, email, external_id, notes, language } = customer.details.clone();
         let (created, revision) = (customer.created.to_string(), customer.revision);
-        let erased = text(customer.erased);
-        Self { id: customer.id.to_string(), name, email, external_id, notes, created, revision, erased }
+        let (id, erased) = (customer.id.to_string(), text(customer.erased));
+        Self { id, name, email, external_id, notes, language, created, revision, erased }
     }
 }
 
@@ -127,6 +129,9 @@ pub(super) struct Noted {
     /// For the vendor alone: they are never signed into a license.
     #[schema(max_length = 65_536, nullable = false)]
     notes: Option<String>,
+    /// Of mails to it: `en` or `de`, or empty for that of the product.
+    #[schema(nullable = false)]
+    language: Option<String>,
 }
 
 impl Noted {
@@ -140,6 +145,7 @@ impl Noted {
         set(&mut details.email, &self.email);
         set(&mut details.external_id, &self.external_id);
         set(&mut details.notes, &self.notes);
+        set(&mut details.language, &self.language);
     }
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Events {
 }
 
 /// What happened to licenses, oldest first
+///
+/// The events of one license are for everybody who may see the license.
 #[utoipa::path(
     get,
     path = "/v1/admin/events",
@@ -71,10 +73,12 @@ pub(super) async fn events(
     of: OfLicense,
     paged: Paged,
 ) -> Result<JsonAnswer<Events>, Problem> {
-    server.service.may(&caller.occasion, Act::ShowAudit).await?;
+    let license = of.id()?;
+    let act = if license.is_some() { Act::ShowLicenses } else { Act::ShowAudit };
+    server.service.may(&caller.occasion, act).await?;
     let after = paged.after::<String>()?.unwrap_or_default();
     let database = server.service.database();
-    let rows = service::events_after(database, of.id()?, &after, paged.limit()?, &caller.occasion).await?;
+    let rows = service::events_after(database, license, &after, paged.limit()?, &caller.occasion).await?;
     let next = rows.last().map(|row| row.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Events {
         events: rows.iter().map(Event::from).collect(),

@@ -6,15 +6,18 @@ mod credentials;
 mod customers;
 mod deactivate;
 mod description;
+mod desk;
 mod etag;
 mod events;
 mod licenses;
 mod lists;
+mod mails;
 mod me;
 mod once;
 mod orders;
 mod products;
 mod refusals;
+mod requests;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -36,13 +39,15 @@ pub(crate) mod records {
             HintBody, LicenseBody, Licenses, VersionBody, ViewBody,
             change::{Change, Edited, Extended, Suspended, Voided},
             counters::Counter,
-            keys::{KeyBody, KeysBody, RevokedKey, ShownKey},
+            keys::{KeyBody, KeysBody, RevokedKey, SentKey, ShownKey},
             sale::{Sold, SoldLicense},
         },
         lists::Cursor,
+        mails::{MailBody, MailPoliciesBody, MailPolicyBody, MailedAgain, Mails, ProductMails},
         orders::{OrderBody, OrderView, Orders, VoidedOrder},
         products::{Policies, ProductBody, Products},
         refusals::{RefusalBody, RefusalPage},
+        requests::{OneRequest, RequestBody, RequestPage},
         seats::{ExtendedTrial, Freed, Issued, OneSeat, SeatBody, Seats},
         webhooks::{Deliveries, Delivery, Put, Tested, WebhookBody, WebhookSecret, Webhooks},
     };
@@ -119,6 +124,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(licenses::keys::keys, licenses::keys::add_key))
         .routes(routes!(licenses::keys::revoke_key))
         .routes(routes!(licenses::keys::show_key))
+        .routes(routes!(licenses::keys::send_key))
         .routes(routes!(licenses::keys::rekey))
         .routes(routes!(deactivate::deactivate))
         .routes(routes!(licenses::counters::reset_counter))
@@ -133,7 +139,14 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::return_held))
         .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
+        .routes(routes!(requests::requests))
+        .routes(routes!(requests::request))
+        .routes(routes!(requests::approve_request))
+        .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))
+        .routes(routes!(desk::redeem))
+        .routes(routes!(desk::check_in))
+        .routes(routes!(desk::activate))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))
@@ -152,6 +165,10 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::replay))
         .routes(routes!(webhooks::deliveries))
+        .routes(routes!(mails::mails))
+        .routes(routes!(mails::replay_mails))
+        .routes(routes!(mails::mail_policies))
+        .routes(routes!(mails::edit_mail_policy))
         .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }

@@ -204,11 +204,13 @@ pub(crate) struct Policies {
     /// By the names of terms in their record.
     #[schema(value_type = Object)]
     pub(crate) terms: Value,
+    /// Another one after each change. It is the policies' `ETag`, too.
+    pub(crate) version: u32,
 }
 
 impl Policies {
     pub(crate) fn of(policies: &Said) -> Done<Self> {
-        Ok(Self { terms: terms(policies)? })
+        Ok(Self { terms: terms(policies)?, version: policies.version()? })
     }
 }
 
@@ -217,12 +219,21 @@ impl Policies {
     get,
     path = "/v1/admin/policies",
     operation_id = "policies",
-    responses((status = 200, description = "It.", body = Policies), Refusals),
+    responses(
+        (
+            status = 200,
+            description = "It.",
+            body = Policies,
+            headers(("ETag" = String, description = "For `If-Match` of a change.")),
+        ),
+        Refusals,
+    ),
 )]
-pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<JsonAnswer<Policies>, Problem> {
+pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::policies(server.service.database()).await?;
-    Ok(JsonAnswer(Policies::of(&policies)?))
+    let body = JsonAnswer(Policies::of(&policies)?);
+    Ok((etag::header(body.0.version), body).into_response())
 }
 
 /// Change what holds for every product that does not say otherwise, from now on
@@ -230,16 +241,28 @@ pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Js
     post,
     path = "/v1/admin/policies/edit",
     operation_id = "edit_policies",
-    params(("Idempotency-Key" = String, Header)),
+    params(
+        ("Idempotency-Key" = String, Header),
+        ("If-Match" = String, Header, description = "The ETag of the policies that the change is based on."),
+    ),
     request_body = ChangedSaid,
-    responses((status = 200, description = "Done, now or before.", body = Policies), ActRefusals),
+    responses(
+        (status = 200, description = "Done, now or before.", body = Policies),
+        BasedRefusals,
+        ActRefusals,
+    ),
 )]
-pub(super) async fn edit_policies(posted: Posted<ChangedSaid>) -> Result<JsonText, Problem> {
+pub(super) async fn edit_policies(
+    headers: HeaderMap,
+    posted: Posted<ChangedSaid>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Products, |call, asked: ChangedSaid| async move {
+        let based_on = Some(etag::based_on(&headers)?);
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
         let hand_over = |policies: &Said| call.keep_along(&Policies::of(policies)?);
-        let policies = service::edit_policies(database, &change, hand_over, &call.caller.occasion).await?;
+        let policies =
+            service::edit_policies(database, (&change, based_on), hand_over, &call.caller.occasion).await?;
         Ok(Policies::of(&policies)?)
     })
     .await

@@ -50,6 +50,11 @@ pub(crate) struct SeatBody {
     /// When its use ends.
     #[schema(format = "date-time")]
     pub(crate) ends: Option<String>,
+    /// On how many days its device spoke after the seat was released.
+    pub(crate) came_back: u32,
+    /// When it did so last, to the day.
+    #[schema(format = "date-time")]
+    pub(crate) came_back_at: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     pub(crate) label: String,
     /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
@@ -83,6 +88,8 @@ impl From<&SeatRow> for SeatBody {
             issued: row.issued.to_string(),
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
+            came_back: row.came_back,
+            came_back_at: row.came_back_at.map(|time| time.to_string()),
             label: row.label.clone(),
             machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
@@ -108,7 +115,8 @@ pub(crate) struct Seats {
 /// Seats, oldest first
 ///
 /// Those within reach. With a term about a time or a beginning, in the order of that. Fields of a filter: `product`,
-/// `license`, `state`, `label`, `granted`, `last_contact`.
+/// `license`, `state`, `label`, `granted`, `last_contact`, `came_back`; `came_back:yes` is for the machines that came
+/// back after the release of their seats.
 #[utoipa::path(
     get,
     path = "/v1/admin/seats",
@@ -200,7 +208,7 @@ pub(super) struct Release {
 #[serde(deny_unknown_fields)]
 pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
-    device: Option<String>,
+    pub(super) device: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -230,7 +238,7 @@ fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
     }
 }
 
-fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
+pub(super) fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
     let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
     let device = device.map(str::parse).transpose();
     Ok(SeatChoice { handle, device: device.map_err(|_| Problem::malformed("`device` is no key"))? })

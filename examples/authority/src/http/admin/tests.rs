@@ -1,5 +1,6 @@
 //! What holds for every call.
 
+mod desk;
 mod filter;
 mod shop;
 mod staff;
@@ -16,13 +17,16 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 64] = [
+const CALLS: [(&str, Option<Act>); 76] = [
     ("accounts", Some(Act::Accounts)),
+    ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
+    ("approve_request", Some(Act::Approve)),
     ("audit", Some(Act::ShowAudit)),
     ("change_password", Some(Act::Accounts)),
     ("change_role", Some(Act::Accounts)),
+    ("check_in", Some(Act::CheckIn)),
     ("customer", Some(Act::ShowLicenses)),
     ("customers", Some(Act::ShowLicenses)),
     ("deactivate", Some(Act::Release)),
@@ -31,6 +35,7 @@ const CALLS: [(&str, Option<Act>); 64] = [
     ("disable_account", Some(Act::Accounts)),
     ("edit", Some(Act::Edit)),
     ("edit_customer", Some(Act::Sell)),
+    ("edit_mail_policy", Some(Act::Products)),
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
@@ -42,6 +47,8 @@ const CALLS: [(&str, Option<Act>); 64] = [
     ("keys", Some(Act::ShowLicenses)),
     ("license", Some(Act::ShowLicenses)),
     ("licenses", Some(Act::ShowLicenses)),
+    ("mail_policies", Some(Act::Oneself)),
+    ("mails", Some(Act::Mails)),
     ("me", Some(Act::Oneself)),
     ("new_account", Some(Act::Accounts)),
     ("new_customer", Some(Act::Sell)),
@@ -55,12 +62,17 @@ const CALLS: [(&str, Option<Act>); 64] = [
     ("policies", Some(Act::Oneself)),
     ("product", Some(Act::Oneself)),
     ("products", Some(Act::Oneself)),
+    ("redeem", Some(Act::Redeem)),
     ("refusals", Some(Act::ShowRefusals)),
+    ("refuse_request", Some(Act::Approve)),
     ("rekey", Some(Act::Rekey)),
     ("release", Some(Act::Release)),
     ("remove_webhook", Some(Act::Webhooks)),
     ("renew", Some(Act::Renew)),
     ("replay", Some(Act::Webhooks)),
+    ("replay_mails", Some(Act::Mails)),
+    ("request", Some(Act::ShowSeats)),
+    ("requests", Some(Act::ShowSeats)),
     ("reset_counter", Some(Act::ResetCounters)),
     ("resume", Some(Act::Resume)),
     ("return_held", Some(Act::ReturnHeld)),
@@ -70,6 +82,7 @@ const CALLS: [(&str, Option<Act>); 64] = [
     ("seat", Some(Act::ShowSeats)),
     ("seats", Some(Act::ShowSeats)),
     ("sell", Some(Act::Sell)),
+    ("send_key", Some(Act::SendKey)),
     ("show_key", Some(Act::Rekey)),
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
@@ -250,9 +263,8 @@ async fn a_sale_that_is_asked_for_again_sells_once_and_shows_the_same_key() {
     for _ in 0..2 {
         assert_eq!(post(&authority, &token, "k-1", LICENSES, body.clone()).await.json(), sold);
     }
-    // The ledger has the key nowhere.
-    let ledger = authority.bytes_of_ledger();
-    assert!(!ledger.windows(key.len()).any(|window| window == key.as_bytes()));
+    // The ledger has the key nowhere, and the name of the buyer, which is no secret of it.
+    assert!(authority.ledger_has("Jane Doe") && !authority.ledger_has(&key));
     // Another body under the same key; the same order under another key, and in another call of another token.
     let other = json!({ "licensee": "Jane Doe", "terms": { "seats": 4 } });
     assert_eq!(post(&authority, &token, "k-1", LICENSES, other).await.problem(), (422, "key-reused".into()));
@@ -378,6 +390,59 @@ async fn a_list_holds_what_is_within_reach_and_nothing_else() {
     let other = all.iter().find(|id| **id != sold["licenses"][0]["id"]).unwrap().as_str().unwrap();
     let hidden = get(&authority, &reseller, &format!("{LICENSES}/{other}")).await;
     assert_eq!(hidden.problem(), (404, "unknown-license".into()));
+}
+
+#[tokio::test]
+async fn requests_are_listed_by_pages_approved_and_refused_within_reach() {
+    let authority = Authority::new().await;
+    let (vendor, support) =
+        (authority.signed_in(Role::Vendor).await, authority.signed_in(Role::Support).await);
+    let (reseller, auditor) =
+        (authority.signed_in(Role::Reseller).await, authority.signed_in(Role::Auditor).await);
+    const REQUESTS: &str = "/v1/admin/requests";
+    let sell = async |seller: &str| {
+        let body = json!({ "licensee": "Jane Doe", "terms": { "seats": 3, "approval": "required" } });
+        let sold = post(&authority, seller, "sale", LICENSES, body).await.json();
+        let of = |name: &str| sold["licenses"][0][name].as_str().unwrap().to_owned();
+        (of("id"), of("key"))
+    };
+    let (license, key) = sell(&vendor).await;
+    let (_, resold) = sell(&reseller).await;
+    for (name, key) in [("first", &key), ("second", &key), ("third", &resold)] {
+        let (_, request) = authority.device(name, key);
+        let refused = authority.call("/v1/activations", json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (409, "approval-wanted".into()));
+    }
+    assert_eq!(get(&authority, &support, "/v1/admin/refusals").await.json()["refusals"], json!([]));
+    let listed =
+        async |token: &str, more: &str| get(&authority, token, &format!("{REQUESTS}{more}")).await.json();
+    let all = listed(&auditor, "").await["requests"].as_array().unwrap().clone();
+    let page = listed(&support, "?limit=2").await;
+    assert_eq!((all.len(), page["requests"].as_array().unwrap()), (3, &all[..2].to_vec()));
+    let rest = listed(&support, &format!("?after={}", page["next"].as_str().unwrap())).await;
+    assert_eq!((&rest["requests"][0], &rest["next"]), (&all[2], &Value::Null));
+    let of_license = listed(&support, &format!("?license={license}")).await;
+    let own = listed(&reseller, "").await["requests"].as_array().unwrap().clone();
+    assert_eq!((of_license["requests"].as_array().unwrap().len(), own.len()), (2, 1));
+    assert_eq!(get(&authority, &support, &format!("{REQUESTS}?after=x")).await.problem().0, 400);
+
+    let handle = |request: &Value| request["handle"].as_str().unwrap().to_owned();
+    let rule = async |token: &str, key: &str, of: &Value, what: &str, body: Value| {
+        post(&authority, token, key, &format!("{REQUESTS}/{}/{what}", handle(of)), body).await
+    };
+    let foreign = all.iter().find(|request| request["license"] == license).unwrap();
+    let hidden = rule(&reseller, "1", foreign, "approve", json!({})).await;
+    assert_eq!(hidden.problem(), (404, "unknown-seat".into()));
+    let approved = rule(&reseller, "2", &own[0], "approve", json!({})).await.json();
+    assert_eq!((&approved["state"], approved["ends"].is_string()), (&"approved".into(), true));
+    assert_eq!(rule(&reseller, "2", &own[0], "approve", json!({})).await.json(), approved);
+    let refused = rule(&support, "3", foreign, "refuse", json!({ "reason": "ask in the lab" })).await.json();
+    assert_eq!((&refused["state"], &refused["reason"]), (&"refused".into(), &"ask in the lab".into()));
+    let late = rule(&support, "4", foreign, "approve", json!({})).await;
+    assert_eq!(late.problem(), (403, "request-refused".into()));
+    let events = get(&authority, &vendor, &format!("/v1/admin/events?license={license}")).await.json();
+    let kinds: Vec<_> = events["events"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds[1..], ["request.waiting", "request.waiting", "request.refused"]);
 }
 
 #[tokio::test]

@@ -228,6 +228,20 @@ pub(super) struct Replayed {
     since: Option<String>,
 }
 
+impl Replayed {
+    pub(super) fn replay(self) -> Result<Replay, Problem> {
+        match (self.aside, self.event, self.since) {
+            (true, None, None) => Ok(Replay::Aside),
+            (false, Some(event), None) => Ok(Replay::Event(event)),
+            (false, None, Some(since)) => {
+                let since = since.parse::<Timestamp>();
+                Ok(Replay::Since(since.map_err(|_| Problem::malformed("`since` is no time"))?))
+            }
+            _ => Err(Problem::malformed("one of `aside`, `event` and `since` is expected")),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct Put {
     /// How many are told once more.
@@ -245,16 +259,7 @@ pub(crate) struct Put {
 )]
 pub(super) async fn replay(Path(id): Path<String>, posted: Posted<Replayed>) -> Result<JsonText, Problem> {
     once(posted, Act::Webhooks, |call, asked: Replayed| async move {
-        let replay = match (asked.aside, asked.event, asked.since) {
-            (true, None, None) => Replay::Aside,
-            (false, Some(event), None) => Replay::Event(event),
-            (false, None, Some(since)) => {
-                let since = since.parse::<Timestamp>();
-                Replay::Since(since.map_err(|_| Problem::malformed("`since` is no time"))?)
-            }
-            _ => return Err(Problem::malformed("one of `aside`, `event` and `since` is expected")),
-        };
-        let database = call.server.service.database();
+        let (database, replay) = (call.server.service.database(), asked.replay()?);
         Ok(Put { events: service::replay(database, &id, &replay, &call.caller.occasion).await? })
     })
     .await

@@ -49,7 +49,7 @@ pub(super) struct Granted {
         (
             status = 403,
             description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued: \
-                           the machine has had its trial, say. Codes: `bad-signature`, `wrong-machine`, `license-ended`, `trial-used`, `forbidden`, `deployment-key-used-up`.",
+                           the vendor refused the request, or the machine has had its trial, say. Codes: `bad-signature`, `wrong-machine`, `license-ended`, `request-refused`, `trial-used`, `forbidden`, `deployment-key-used-up`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -63,8 +63,8 @@ pub(super) struct Granted {
         ),
         (
             status = 409,
-            description = "The seat cannot be had; the request is more than five years old; or a recovery is dated before \
-                           the request of the seat that it would free. Codes: `no-free-seat`, `no-activation-left`, `crowded-handle`, `wrong-request`, `outdated`.",
+            description = "The seat cannot be had, or not before the vendor has approved the request; the request is more than five years old; or a recovery is dated before \
+                           the request of the seat that it would free. Codes: `no-free-seat`, `no-activation-left`, `approval-wanted`, `crowded-handle`, `wrong-request`, `outdated`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -82,7 +82,8 @@ pub(super) struct Granted {
         ),
         (
             status = 429,
-            description = "Too many unknown license keys from here. Codes: `too-many-attempts`.",
+            description = "Too many unknown license keys from here, and this is one; or very many refused requests with this \
+                           key. Codes: `too-many-attempts`.",
             body = Details,
             content_type = "application/problem+json",
             headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),

@@ -41,6 +41,12 @@ impl Message {
     }
 }
 
+impl Message {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+}
+
 macro_rules! messages {
     ($($of:ty)*) => {
         $(impl From<&$of> for Message {

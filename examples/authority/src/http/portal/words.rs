@@ -88,6 +88,11 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("This license was activated as often as it may be, so there is no license for this computer yet. Computers that are activated stay so.")
             .text("Ask the vendor for more activations. Then hand this same request in once more.")
             .link("/seats", "See your license"),
+        (Some(Kind::ApprovalWanted), _) => say("The vendor approves each computer of this license")
+            .text("Your request was handed on and waits, so there is no license for this computer yet.")
+            .text("When the vendor has approved it, hand this same request in once more."),
+        (Some(Kind::RequestRefused), _) => say("The vendor refused this request")
+            .text("There is no license for this computer. On the computer, cancel the request. Ask the vendor why."),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),

@@ -21,8 +21,16 @@ use crate::{
 
 /// What must be nowhere afterwards.
 const NAME: &str = "Erika Mustermann";
-const SECRETS: [&str; 6] =
-    [NAME, "erika@example.com", "shop-4711", "calls at night", "erikas-laptop", ADDRESS];
+const SECRETS: [&str; 8] = [
+    NAME,
+    "erika@example.com",
+    "shop-4711",
+    "calls at night",
+    "erikas-laptop",
+    "buyer of 4711",
+    "she asked for it",
+    ADDRESS,
+];
 /// Stands for an address in a line of the audit about a license.
 const ADDRESS: &str = "an address";
 
@@ -32,6 +40,7 @@ async fn entered(authority: &Authority) -> CustomerId {
         email: SECRETS[1].into(),
         external_id: SECRETS[2].into(),
         notes: SECRETS[3].into(),
+        language: "de".into(),
     };
     new_customer(authority.service.database(), details, |_| Ok(()), &vendor()).await.unwrap().id
 }
@@ -41,9 +50,11 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
     let database = authority.service.database();
     let mut terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     terms.licensee = NAME.into();
+    terms.metadata = vec![("note".into(), SECRETS[5].into())];
     let offers = offers(&terms, 1).unwrap();
     let mut said = Said::default();
     said.say("licensee", NAME.into());
+    said.say("metadata", serde_json::to_value(&terms).unwrap()["metadata"].clone());
     let order = Order {
         key: OrderKey {
             id: "77".into(),
@@ -55,9 +66,18 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
         customer: Some(customer),
         reseller: String::new(),
     };
-    let buyer = Buyer { order: Some(&order), customer: Some(customer) };
+    let buyer = Buyer { order: Some(&order), customer: Some(customer), mails: false };
     sell(database, None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
     (offers[0].terms.id, offers[0].key.to_string())
+}
+
+/// The same without an order.
+async fn sold_once_more(authority: &Authority, customer: CustomerId) -> LicenseId {
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    let offers = offers(&terms, 1).unwrap();
+    let buyer = Buyer { order: None, customer: Some(customer), mails: false };
+    sell(authority.service.database(), None, &offers, buyer, || Ok(()), &vendor()).await.unwrap();
+    offers[0].terms.id
 }
 
 /// Whether a text is in what the ledger shows of customers, licenses, orders, seats and refusals.
@@ -115,7 +135,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"seats":2}"#).unwrap();
-    edit(database, license_id, &said, None, Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    edit(database, license_id, (&said, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
     let (active, gone) =
         (authority.device_of(Component::HwUuid, "1"), authority.device_of(Component::HwUuid, "2"));
     for device in [&active, &gone] {
@@ -126,10 +146,12 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_err());
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
     service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
+    let voided = sold_once_more(&authority, id).await;
+    crate::service::void(database, voided, SECRETS[6], &vendor()).await.unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();
-    assert_eq!((erased.licenses, erased.seats), (1, 2));
+    assert_eq!((erased.licenses, erased.seats), (2, 2));
     assert_eq!(found(&authority, license_id).await, [""; 0]);
     is_sound(&authority).await;
     // The order keeps its id, and the customer too.
@@ -150,7 +172,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     assert_eq!(hardware(authority.seats().await), 0);
     // The same again is no failure, and is noted once.
     let again = erase_customer(database, id, &vendor()).await.unwrap();
-    assert_eq!((again.at, again.licenses), (erased.at, 1));
+    assert_eq!((again.at, again.licenses), (erased.at, 2));
     assert_eq!(authority.actions().await.iter().filter(|action| *action == "customer-erased").count(), 1);
     is_sound(&authority).await;
 }
@@ -166,7 +188,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let (license_id, _) = sold(&authority, one).await;
     let give = async |to: CustomerId, dry_run: bool| {
         let how = Changing { dry_run, ..Changing::default() };
-        edit(database, license_id, &Said::default(), Some(to), how, |_| Ok(()), &vendor()).await
+        edit(database, license_id, (&Said::default(), Some(to)), how, |_| Ok(()), &vendor()).await
     };
     assert_eq!(give(other, true).await.unwrap().changes, [format!("customer -> {other}")]);
     let of = async || license(database, license_id, &vendor()).await.unwrap().row.customer;
@@ -185,13 +207,13 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     ));
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let buyer = Buyer { order: None, customer: Some(one) };
+    let buyer = Buyer { order: None, customer: Some(one), mails: false };
     let refused = sell(database, None, &offers, buyer, || Ok(()), &vendor()).await;
     assert!(matches!(refused, Err(Failure::Erased(_))));
     let nobody = CustomerId::generate(&SystemRandom).unwrap();
     assert!(matches!(give(nobody, false).await, Err(Failure::UnknownCustomer(_))));
     let (said, how, vendor) = (Said::default(), Changing::default(), vendor());
-    let unknown = edit(database, LicenseId::NONE, &said, Some(other), how, |_| Ok(()), &vendor);
+    let unknown = edit(database, LicenseId::NONE, (&said, Some(other)), how, |_| Ok(()), &vendor);
     assert!(matches!(unknown.await, Err(Failure::Rule(e)) if e.kind() == ErrorKind::UnknownLicense));
     is_sound(&authority).await;
 }
@@ -207,6 +229,9 @@ async fn an_order_of_an_erased_customer_is_the_one_that_was_sold() {
         let product = crate::service::products(database).await.unwrap().remove(0);
         let mut said: Said = serde_json::from_str(more).unwrap();
         said.say("licensee", NAME.into());
+        let mut noted = LicenseTerms::new(LicenseId::NONE, PRODUCT, 1, now());
+        noted.metadata = vec![("note".into(), SECRETS[5].into())];
+        said.say("metadata", serde_json::to_value(noted).unwrap()["metadata"].clone());
         let new = NewOrder { id: "77".into(), said, count: 1, customer: Some(id), reseller: String::new() };
         place_order(database, &product, new, &vendor()).await
     };
@@ -222,7 +247,7 @@ async fn nothing_is_sold_to_who_is_erased_while_the_keys_are_handed_over() {
     let database = authority.service.database();
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    let (buyer, vendor) = (Buyer { order: None, customer: Some(id) }, vendor());
+    let (buyer, vendor) = (Buyer { order: None, customer: Some(id), mails: false }, vendor());
     let erase = || {
         let erasing = erase_customer(database, id, &vendor);
         tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(erasing)).map(drop)
@@ -245,7 +270,7 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
     let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit(database, license_id, &said, to, Changing::default(), |_| Ok(()), &occasion).await.unwrap();
+        edit(database, license_id, (&said, to), Changing::default(), |_| Ok(()), &occasion).await.unwrap();
     };
     edit(1, r#"{"seats":4}"#, None).await;
     edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
@@ -276,7 +301,7 @@ async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
     for (minutes, said, to) in [(1, "{}", between), (2, r#"{"seats":4}"#, between), (3, "{}", one)] {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit(database, license_id, &said, Some(to), Changing::default(), |_| Ok(()), &occasion)
+        edit(database, license_id, (&said, Some(to)), Changing::default(), |_| Ok(()), &occasion)
             .await
             .unwrap();
     }
@@ -293,7 +318,7 @@ async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"trial_days":14}"#).unwrap();
-    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+    crate::service::edit(database, license_id, (&said, None), Changing::default(), |_| Ok(()), &vendor())
         .await
         .unwrap();
     let [device, again] = ["1"; 2].map(|number| authority.device_of(Component::HwUuid, number));

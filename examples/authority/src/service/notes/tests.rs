@@ -309,15 +309,21 @@ async fn what_shows_that_history_is_missing_stays_until_that_is_in_the_ledger() 
             let disk = TestDisk { is_full: AtomicBool::new(is_full), ..TestDisk::default() };
             Outside::on(Arc::new(disk), None, &keys)
         };
-        script(
-            &authority,
-            "CREATE TRIGGER full BEFORE INSERT ON page BEGIN SELECT RAISE(ABORT, 'full'); END",
-        )
-        .await;
+        let (full, no_more) = match store::tests::is_postgres() {
+            true => (
+                "ALTER TABLE page ADD CONSTRAINT is_full CHECK (false) NOT VALID",
+                "ALTER TABLE page DROP CONSTRAINT is_full",
+            ),
+            false => (
+                "CREATE TRIGGER is_full BEFORE INSERT ON page BEGIN SELECT RAISE(ABORT, 'full'); END",
+                "DROP TRIGGER is_full",
+            ),
+        };
+        script(&authority, full).await;
         let failed = authority.restarted_with(on(true)).await.page().await;
         assert!(matches!(failed, Err(Failure::Database(_))), "{failed:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), unknown);
-        script(&authority, "DROP TRIGGER full").await;
+        script(&authority, no_more).await;
         // The next start finds it. A page that cannot be replaced goes once the ledger knows.
         let service = authority.restarted_with(on(is_full_later)).await;
         service.page().await.unwrap();
@@ -355,7 +361,7 @@ async fn a_page_that_another_user_left_stops_no_server_that_knows_its_own() {
 
 #[tokio::test]
 async fn while_the_database_is_busy_nobody_waits_for_long_and_one_failure_does_for_all() {
-    let (mut authority, disk) = (Authority::new().await, Arc::<TestDisk>::default());
+    let (mut authority, disk) = (Authority::with_one_writer().await, Arc::<TestDisk>::default());
     let clock = watched(&mut authority, &disk, None).await;
     authority.service.page().await.unwrap();
     clock.fetch_add(60, Ordering::Relaxed);

@@ -51,7 +51,7 @@ async fn sold(
         Placed::Before(licenses) => return Ok((licenses[0].id, false)),
     };
     let offers = offers(&terms_of_sale(database, of, &said, by.time).await?, 1)?;
-    let buyer = Buyer { order: Some(&order), customer: None };
+    let buyer = Buyer { order: Some(&order), customer: None, mails: false };
     match sell(database, None, &offers, buyer, || Ok(()), by).await? {
         Sale::Done => Ok((offers[0].terms.id, true)),
         Sale::Before(licenses) => Ok((licenses[0].id, false)),
@@ -128,7 +128,7 @@ async fn an_order_that_comes_late_is_the_one_that_was_sold_whatever_holds_by_now
     let offer = Offer { terms, key: new_key().unwrap() };
     let key = OrderKey { id: "7".into(), product: of.id.clone(), seller: String::new() };
     let order = Order { key, said, count: 1, customer: None, reseller: String::new() };
-    let buyer = Buyer { order: Some(&order), customer: None };
+    let buyer = Buyer { order: Some(&order), customer: None, mails: false };
     let outcome = sell(database, None, slice::from_ref(&offer), buyer, || Ok(()), &late).await.unwrap();
     assert!(matches!(outcome, Sale::Before(licenses) if licenses[0].id == license));
 }

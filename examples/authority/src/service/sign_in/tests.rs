@@ -294,7 +294,7 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     set_suspended(database, by_jane, true, &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
-    edit(database, by_jane, &said, None, how, |_| Ok(()), &jane).await.unwrap();
+    edit(database, by_jane, (&said, None), how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
         let refused = set_suspended(database, of_others, true, &jane).await.unwrap_err();
@@ -354,7 +354,7 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
     account(&authority, "jane", Role::Support).await;
     let jane = signed_in(&authority, "jane").await;
     let edit: Said = serde_json::from_value(serde_json::json!({ "expires_days": 1 })).unwrap();
-    super::super::edit(database, license, &edit, None, Changing::default(), |_| Ok(()), &vendor())
+    super::super::edit(database, license, (&edit, None), Changing::default(), |_| Ok(()), &vendor())
         .await
         .unwrap();
     let extend = async || {
@@ -454,12 +454,14 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 22] = [
+const UNASKED: [(&str, &str); 24] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
     ("policies", "what every sale is on that does not say otherwise"),
+    ("mail_policies", "what customers are mailed of, which is no secret"),
+    ("sample", "a mail about nobody"),
     ("retention", "how long what is personal is kept, which is no secret"),
     ("is_prune_due", "when the authority last deleted what was too old"),
     ("terms_of_sale", "nothing is sold yet"),
@@ -483,7 +485,7 @@ const UNASKED: [(&str, &str); 22] = [
 fn each_service_asks_for_a_permit_or_is_listed_with_the_reason() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/service");
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
-    files.push(folder.join("verify/mod.rs"));
+    files.extend(["verify/mod.rs", "mail/mod.rs"].map(|file| folder.join(file)));
     let (mut asking, mut unasked) = (Vec::new(), Vec::new());
     for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
         let name = file.file_stem().unwrap().to_str().unwrap();

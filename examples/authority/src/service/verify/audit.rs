@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 41] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 45] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -44,6 +44,7 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 41] = [
     ("license-key-added", true),
     ("license-key-revoked", true),
     ("license-key-shown", true),
+    ("license-key-sent", true),
     ("license-rekeyed", true),
     ("license-suspended", true),
     ("license-resumed", true),
@@ -55,10 +56,13 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 41] = [
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
     ("chain-differs", false),
+    ("many-wrong-codes", false),
     ("webhook-added", false),
     ("webhook-removed", false),
     ("webhook-secret-changed", false),
     ("webhook-replayed", false),
+    ("mail-policy-edited", false),
+    ("mails-replayed", false),
     ("refused", false),
 ];
 /// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
@@ -95,6 +99,8 @@ pub(super) struct Audit {
     pub(super) webhooks: HashMap<String, Timestamp>,
     /// When each was removed.
     pub(super) webhooks_removed: HashMap<String, Timestamp>,
+    /// What was said last of mails: by each product, by its id, and for all of them under an empty one.
+    pub(super) mail_policies: HashMap<String, String>,
     /// The orders whose licenses were ended for good.
     pub(super) void_orders: HashSet<OrderName>,
     /// What holds for all products, once that was changed.
@@ -278,6 +284,11 @@ impl Audit {
                         let is_first = self.webhooks_removed.insert(detail, at).is_none();
                         row.expect("detail", is_first, "a webhook is removed once");
                     }
+                    ("mail-policy-edited", _) => {
+                        let of_product = detail.split_once(": ").filter(|_| !detail.starts_with('{'));
+                        let (id, policy) = of_product.unwrap_or(("", &detail));
+                        self.mail_policies.insert(id.to_owned(), policy.to_owned());
+                    }
                     ("policies-edited", _) => self.policies = Some(detail),
                     ("account-created", _) => {
                         let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
@@ -329,6 +340,18 @@ impl Audit {
             }
             None if is(EventKind::Allowed) => {
                 is_about_no_seat(row);
+                row.expect("license_id", license.is_some(), "the line is about no license");
+            }
+            // Its seat is not there yet, and may never be.
+            None if [EventKind::RequestWaiting, EventKind::RequestApproved, EventKind::RequestRefused]
+                .into_iter()
+                .any(is) =>
+            {
+                row.seat_name();
+                for column in ["from_state", "to_state"] {
+                    let is_null = row.is_null(column);
+                    row.expect(column, is_null, "there is no seat yet");
+                }
                 row.expect("license_id", license.is_some(), "the line is about no license");
             }
             // A license that the ledger had lost.

@@ -10,7 +10,7 @@ use crate::{
     failure::Result,
     keys::Vault,
     service::{Target, webhooks::secret_of},
-    store::{Tx, raw},
+    store::{MAIL, Tx, raw},
 };
 
 pub(super) async fn look(
@@ -140,9 +140,20 @@ fn look_at_webhook(row: &mut Row<'_>, vault: Option<&Vault>, known: &Known) {
 
 fn look_at_delivery(row: &mut Row<'_>, known: &Known) {
     row.name = row.text("event_id");
-    let webhook = row.text("webhook_id");
-    let is_known = webhook.is_none_or(|webhook| known.audit.webhooks.contains_key(&webhook));
-    row.expect("webhook_id", is_known, "there is no such webhook");
+    let receiver = row.text("receiver");
+    let is_mail = receiver.as_deref() == Some(MAIL);
+    let is_known = is_mail || receiver.is_none_or(|webhook| known.audit.webhooks.contains_key(&webhook));
+    row.expect("receiver", is_known, "there is no such webhook");
+    let customer = row.text_or_null("customer_id").flatten();
+    row.expect("customer_id", customer.is_some() == is_mail, "a mail is for a customer, and nothing else is");
+    let is_known = customer.is_none_or(|id| known.audit.customers.contains_key(&id));
+    row.expect("customer_id", is_known, "there is no such customer");
+    let key = row.bytes_or_null("key_hash").flatten();
+    row.expect(
+        "key_hash",
+        key.is_none_or(|hash| is_mail && hash.len() == 32),
+        "it is no hash, or of no mail",
+    );
     row.license = row.parsed::<LicenseId>("license_id");
     let sequence = row.number("sequence");
     if !row.is_null("event_license_id") {

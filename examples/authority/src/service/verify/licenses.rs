@@ -217,7 +217,8 @@ fn look_at_customer(row: &mut Row<'_>, known: &Known) {
         let edited = known.audit.customers_edited.get(id).copied().unwrap_or(0);
         row.expect("revision", revision == edited + 1, "it was noted as changed more or less often");
     }
-    let texts = ["name", "email", "external_id", "notes"].map(|column| (column, row.text(column)));
+    let texts =
+        ["name", "email", "external_id", "notes", "language"].map(|column| (column, row.text(column)));
     let erased = id.as_ref().and_then(|id| known.audit.customers_erased.get(id)).copied();
     match row.is_null("erased") {
         true => row.expect("erased", erased.is_none(), "the customer was noted as erased"),

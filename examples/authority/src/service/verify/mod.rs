@@ -35,7 +35,7 @@ use super::{
     permit::{On, permit},
 };
 use crate::{
-    domain::{Digest, Finding, Occasion, Retention, Said, rights::Act},
+    domain::{Digest, Finding, MailPolicy, Occasion, Retention, Said, rights::Act},
     failure::Result,
     keys::Vault,
     store::{self, Tx, raw},
@@ -210,6 +210,15 @@ pub(crate) async fn verify_audit(
     Ok(VerifiedAudit { chain, findings: list, found })
 }
 
+/// What a row says of mails: by the id of its product, or for all products.
+fn look_at_mail(row: &mut row::Row<'_>, id: &str, known: &Known) {
+    if let Some(policy) = row.record::<MailPolicy>("mail") {
+        let noted = known.audit.mail_policies.get(id);
+        let noted = noted.map_or(Some(MailPolicy::default()), |noted| serde_json::from_str(noted).ok());
+        row.expect("mail", noted == Some(policy), "it is not what was noted last");
+    }
+}
+
 /// What holds for all products.
 async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
     let mut rows = 0_u32;
@@ -230,6 +239,7 @@ async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> 
             let noted = noted.map_or(Some(Retention::default()), |noted| serde_json::from_str(noted).ok());
             row.expect("retention", noted == Some(retention), "it is not what was noted last");
         }
+        look_at_mail(&mut row, "", known);
         row.time_or_null("pruned");
         row.text("forgotten");
     })

@@ -7,12 +7,14 @@ use std::{
 
 use nodelock::{
     LicenseId, Timestamp,
-    authority::{Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS},
+    authority::{
+        Approval, Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS,
+    },
 };
 
 use super::{Findings, Known, audit::look_at_actor, row::Row};
 use crate::{
-    domain::{AskedFor, DeviceDescription, Finding},
+    domain::{AskedFor, DeviceDescription, Finding, changed},
     failure::Result,
     store::{Tx, raw},
 };
@@ -74,7 +76,29 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     raw::walk(tx, raw::REFUSAL, |raw| look_at_refusal(&mut Row::new(raw, raw::REFUSAL, findings), known))
         .await?;
     look_at_trials(tx, known, findings).await?;
+    raw::walk(tx, raw::APPROVAL, |raw| {
+        look_at_request(&mut Row::new(raw, raw::APPROVAL, findings), known);
+    })
+    .await?;
     look_at_tags(tx, known, findings).await
+}
+
+/// A request that waits for approval, or was approved or refused: its columns say what its record says.
+fn look_at_request(row: &mut Row<'_>, known: &Known) {
+    const OTHER: &str = "its record says something else";
+    let name = row.seat_name();
+    row.license = row.parsed::<LicenseId>("license_id");
+    let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
+    row.expect("license_id", is_known, "there is no such license");
+    let (state, changed_at, license) = (row.text("state"), row.time("changed"), row.license);
+    look_at_peer(row);
+    let Some(approval) = row.record::<Approval>("record") else { return };
+    row.expect("handle", name.is_none_or(|name| name == approval.name()), OTHER);
+    row.expect("license_id", license.is_none_or(|license| license == approval.license_id()), OTHER);
+    row.expect("state", state.is_none_or(|state| state == approval.state().name()), OTHER);
+    row.expect("changed", changed_at.is_none_or(|at| at == changed(&approval)), OTHER);
+    let is_bounded = row.is_past(changed(&approval)) && approval.asked() <= changed(&approval);
+    row.expect("record", is_bounded, "it is not of a time that was");
 }
 
 /// What was refused: no rule reads it, and no other record says it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nodelock::PublicKey;
 
-use super::{Findings, Known, row::Row};
+use super::{Findings, Known, look_at_mail, row::Row};
 use crate::{
     domain::{ProductId, Said},
     failure::{Failure, Result},
@@ -60,6 +60,9 @@ pub(super) async fn look(
         if let Some(keeps_keys) = row.number("keeps_keys") {
             let noted = i64::from(keeps.is_none_or(|keeps| keeps == "true"));
             row.expect("keeps_keys", keeps_keys == noted, "it is not what was noted last");
+        }
+        if let Some(id) = &id {
+            look_at_mail(&mut row, id.as_str(), known);
         }
         let trial = id.as_ref().and_then(|id| known.audit.trials.get(id.as_str()));
         if let Some(license) = row.text_or_null("trial_license") {

@@ -14,8 +14,20 @@ use crate::{
 };
 
 /// Members of the record that have a column of their own.
-const COLUMNS: [&str; 10] =
-    ["state", "counted", "granted", "changed", "issued", "contact", "lapsed", "reason", "revision", "copies"];
+const COLUMNS: [&str; 12] = [
+    "state",
+    "counted",
+    "granted",
+    "changed",
+    "issued",
+    "contact",
+    "lapsed",
+    "reason",
+    "revision",
+    "copies",
+    "came_back",
+    "came_back_at",
+];
 
 pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
     raw::walk(tx, raw::SEAT, |raw| look_at(&mut Row::new(raw, raw::SEAT, findings), known)).await
@@ -49,9 +61,19 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     let described = row.number("described");
     let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
     let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));
-    let numbers =
-        ["taken", "counted", "ends", "lapsed", "revision", "copies", "virtual_machine", "container"]
-            .map(|column| (column, row.number(column)));
+    let numbers = [
+        "taken",
+        "counted",
+        "ends",
+        "lapsed",
+        "revision",
+        "copies",
+        "came_back",
+        "virtual_machine",
+        "container",
+    ];
+    let numbers = numbers.map(|column| (column, row.number(column)));
+    let came_back_at = row.number_or_null("came_back_at");
     let installed = row.bytes("installed");
     let seat = row.record::<Seat>("record");
     if let Some(name) = name {
@@ -72,12 +94,15 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         i64::from(seat.is_lapsed()),
         i64::from(seat.revision()),
         i64::from(seat.copies()),
+        i64::from(seat.came_back()),
         i64::from(seat.fingerprint().virtual_machine()),
         i64::from(seat.fingerprint().container()),
     ];
     for ((column, number), truth) in numbers.into_iter().zip(truths) {
         row.expect(column, number.is_none_or(|number| number == truth), OTHER);
     }
+    let truth = seat.came_back_at().map(|time| i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX));
+    row.expect("came_back_at", came_back_at.is_none_or(|time| time == truth), OTHER);
     let is_same = installed.is_none_or(|installed| installed == seat.machine());
     row.expect("installed", is_same, OTHER);
     if let (Some(license), true) = (seat.license_id(), seat.state().is_taken()) {

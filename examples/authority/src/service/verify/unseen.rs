@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 91] = [
+pub(crate) const UNSEEN: [(&str, &str); 96] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -20,6 +20,7 @@ pub(crate) const UNSEEN: [(&str, &str); 91] = [
     ("customer.email", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("customer.external_id", "noted nowhere else; no two customers have the same"),
     ("customer.notes", "noted nowhere else, so that nothing is left of a person who asks for that"),
+    ("customer.language", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("terms.at", "of a later version than the first: noted as words for people alone; it must not lie ahead"),
     ("terms.actor", "noted as words for people alone; it must be a user or an address"),
     ("terms.record", "of a version that is not the latest: it must be valid, and of this license"),
@@ -104,6 +105,8 @@ pub(crate) const UNSEEN: [(&str, &str); 91] = [
     ("refusal.first_at", "within its day: noted nowhere else"),
     ("refusal.last_at", "within its day: noted nowhere else; not before the first"),
     ("refusal.number", "how often it happened is noted nowhere else; at least once"),
+    ("approval.record", "what its device said of itself, and words for people; all else is in its columns"),
+    ("approval.peer", "noted nowhere else; it must be an address"),
     (
         "audit_seal.attestation",
         "of a seal that is not the newest: the newest has the digest of all before, and is signed",
@@ -113,7 +116,7 @@ pub(crate) const UNSEEN: [(&str, &str); 91] = [
     ("webhook.url", "its path may be a secret, so it is noted nowhere else; it must be an address"),
     ("webhook.kinds", "what it is told of is noted nowhere else; it must be a list"),
     ("webhook.former_until", "noted nowhere else"),
-    ("delivery.webhook_id", "who was told is noted nowhere else; it must be a webhook there is"),
+    ("delivery.receiver", "who was told is noted nowhere else; it must be a webhook there is, or a customer"),
     ("delivery.event_id", "of an event that may be kept no longer"),
     ("delivery.state", "what was told is noted nowhere else"),
     ("delivery.due", "noted nowhere else"),
@@ -121,6 +124,8 @@ pub(crate) const UNSEEN: [(&str, &str); 91] = [
     ("delivery.tried", "noted nowhere else; it must not lie ahead"),
     ("delivery.status", "what was answered is noted nowhere else"),
     ("delivery.said", "what was answered is noted nowhere else"),
+    ("delivery.customer_id", "whom a mail is for is noted nowhere else; it must be a customer there is"),
+    ("delivery.key_hash", "which key a mail brings, the audit has in words alone; its length is checked"),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),

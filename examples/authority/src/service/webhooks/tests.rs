@@ -267,7 +267,7 @@ async fn claimed(service: &Service, id: &str, time: Timestamp) -> Vec<Claimed> {
 async fn note_late(service: &Service, id: &str, late: &Claimed, next: Next, time: Timestamp) {
     let DeliveryRow { event, due, .. } = &late.delivery;
     let (event, license) = (&*event.id, event.license);
-    let attempt = Attempt { webhook: id, event, license, claimed: *due, status: None, said: None, next };
+    let attempt = Attempt { receiver: id, event, license, claimed: *due, status: None, said: None, next };
     let mut tx = service.database().write().await.unwrap();
     set_attempted(&mut tx, &attempt, time).await.unwrap();
     tx.commit().await.unwrap();

@@ -60,7 +60,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
                 name: licensee.to_owned(),
                 email: format!("{number}@example.com"),
                 external_id: if number == 0 { String::new() } else { format!("C-{number}") },
-                notes: String::new(),
+                ..CustomerDetails::default()
             },
             created: at(number).time,
             revision: 1,
@@ -189,7 +189,7 @@ async fn each_field_is_looked_for_by_an_index() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
     fill(&mut tx).await;
-    let postgres = std::env::var_os("NODELOCK_ONLINE_POSTGRES").is_some();
+    let postgres = super::is_postgres();
     if postgres {
         // There are few rows, and it would rather read all of them.
         run_script(&mut tx, "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
@@ -222,6 +222,8 @@ async fn each_field_is_looked_for_by_an_index() {
         (List::Seats, "last_contact<2090-01-01 state:active".into(), "seat_by_contact"),
         (List::Seats, "last_contact<2090-01-01 state:held".into(), "seat_by_state"),
         (List::Seats, "state:held".into(), "seat_by_state"),
+        (List::Seats, "came_back:yes".into(), "seat_by_return"),
+        (List::Seats, "came_back<2090-01-01 state:revoked".into(), "seat_by_return"),
         (List::Seats, "product:example".into(), "seat_of_product_by_age"),
         (List::Seats, of("license"), "seat_of_license_by_age"),
         (List::Customers, String::new(), "customer_by_age"),

@@ -15,16 +15,51 @@ use std::{
 
 use nodelock::{
     CancelToken, Post, Roots, Timestamp, Transport as _,
-    authority::{Seat, SeatState},
+    authority::{
+        Allowance, Records, Seat, SeatState,
+        decision::{self, Allow, Moment},
+    },
     code::Handle,
     testing::TestAuthority,
 };
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
+    administration::Administrator,
     ledger::{Ledger, Row},
+    network::Counts,
     server::{Authority, PRODUCT, in_memory},
 };
+
+/// What an administrator does, besides releasing and returning seats.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Administered {
+    Unrelease(Handle),
+    Seats(usize),
+    Suspend,
+    Resume,
+    Rekey,
+    /// So many extra ones, or all of them anew.
+    Allow(Allowance, Option<u32>),
+    /// Every seat is released.
+    Deactivate,
+}
+
+impl Administered {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Unrelease(_) => "release taken back by the vendor",
+            Self::Seats(_) => "number of seats changed",
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+            Self::Rekey => "key replaced",
+            Self::Allow(_, None) => "allowance reset",
+            Self::Allow(..) => "extra ones granted",
+            Self::Deactivate => "every seat released by the vendor",
+        }
+    }
+}
 
 pub(super) trait Desk {
     fn address(&self) -> SocketAddr;
@@ -35,6 +70,12 @@ pub(super) trait Desk {
     fn sell(&mut self, seats: usize, deactivations: Option<u32>) -> (String, String);
     fn release(&mut self, seat: Handle);
     fn return_held(&mut self, seat: Handle);
+    /// An administrator's act on a license, with its key. Returns the key that it has then, or the code of a refusal.
+    fn administer(&mut self, license: &str, key: &str, act: Administered) -> Result<String, String>;
+    /// Everything that an administrator sent arrives once more.
+    fn replay(&mut self);
+    /// What administration met, by what happened how often, and what it must never say.
+    fn met(&self) -> (Counts, Option<String>);
     /// The seats of a license, or all there are, in the order of their handles.
     fn seats(&mut self, license: Option<&str>) -> Vec<Row>;
     /// Whether another seat of the same computer has that seat's place.
@@ -47,12 +88,14 @@ pub(super) trait Desk {
 pub(super) struct Server {
     authority: Arc<Authority>,
     ledger: Ledger,
+    administrator: Administrator,
 }
 
 impl Server {
     pub(super) fn new() -> Self {
-        let authority = Authority::in_memory();
-        Self { ledger: Ledger::open(&authority), authority }
+        let authority = Authority::in_memory_with(&["--admin-listen", "127.0.0.1:0"]);
+        let administrator = Administrator::new(&authority, 1 << 23, false);
+        Self { ledger: Ledger::open(&authority), administrator, authority }
     }
 }
 
@@ -86,6 +129,44 @@ impl Desk for Server {
 
     fn return_held(&mut self, seat: Handle) {
         self.authority.vendor(&["return", &seat.to_string()]);
+    }
+
+    fn administer(&mut self, license: &str, key: &str, act: Administered) -> Result<String, String> {
+        let path = format!("licenses/{license}");
+        let reason = json!({ "reason": "it is due" });
+        let answer = match act {
+            Administered::Unrelease(seat) => self.administrator.act(&format!("seats/{seat}/unrelease")),
+            Administered::Seats(seats) => {
+                let (_, version) = self.administrator.get(&path);
+                let terms = json!({ "terms": { "seats": seats } });
+                self.administrator.post(&format!("{path}/edit"), Some(&version), &terms)
+            }
+            Administered::Suspend => self.administrator.act(&format!("{path}/suspend")),
+            Administered::Resume => self.administrator.act(&format!("{path}/resume")),
+            Administered::Rekey => self.administrator.act(&format!("{path}/rekey")),
+            Administered::Allow(of, extra) => {
+                let mut body = reason;
+                if let Some(extra) = extra {
+                    body["extra"] = extra.into();
+                }
+                self.administrator.post(&format!("{path}/counters/{of}/reset"), None, &body)
+            }
+            Administered::Deactivate => self.administrator.post(&format!("{path}/deactivate"), None, &reason),
+        };
+        if answer.is_err() {
+            // What is refused may be granted later, to a message that was under way.
+            self.administrator.forget(0);
+        }
+        answer.map(|answer| answer["key"].as_str().unwrap_or(key).to_owned())
+    }
+
+    fn replay(&mut self) {
+        self.administrator.replay();
+        self.administrator.forget(0);
+    }
+
+    fn met(&self) -> (Counts, Option<String>) {
+        (self.administrator.counts(), self.administrator.failure())
     }
 
     fn seats(&mut self, license: Option<&str>) -> Vec<Row> {
@@ -188,6 +269,54 @@ impl Desk for Memory {
 
     fn return_held(&mut self, seat: Handle) {
         self.authority.vendor().return_held(seat).unwrap();
+    }
+
+    fn administer(&mut self, _: &str, key: &str, act: Administered) -> Result<String, String> {
+        let mut vendor = self.authority.vendor();
+        let license = vendor.terms(key).unwrap().id;
+        let refused = |error: nodelock::Error| error.kind().code().to_owned();
+        match act {
+            Administered::Unrelease(seat) => {
+                let name = vendor.seat(seat).unwrap().name();
+                let unrelease =
+                    |records: &Records, moment: &Moment| decision::unrelease(name, records, moment);
+                vendor.decide(unrelease).map_err(refused)?;
+            }
+            Administered::Allow(of, extra) => {
+                let allow = extra.map_or(Allow::Reset, Allow::Extra);
+                let allow = |records: &Records, moment: &Moment| {
+                    decision::allow(license, of, allow, "", records, moment)
+                };
+                vendor.decide(allow).map_err(refused)?;
+            }
+            Administered::Deactivate => {
+                let taken = |seat: &&Seat| seat.state().is_taken();
+                let taken = vendor.ledger.seats_of(license).filter(taken);
+                let taken: Vec<_> = taken.map(Seat::name).collect();
+                for name in taken {
+                    let release =
+                        |records: &Records, moment: &Moment| decision::release(name, "", records, moment);
+                    vendor.decide(release).map_err(refused)?;
+                }
+            }
+            Administered::Seats(seats) => vendor.terms(key).unwrap().seats = seats as u32,
+            Administered::Suspend | Administered::Resume => {
+                vendor.terms(key).unwrap().suspended = matches!(act, Administered::Suspend);
+            }
+            Administered::Rekey => {
+                // The key of another license, which nobody wants.
+                let new = vendor.sell(1).unwrap();
+                vendor.ledger.rekey(license, &new);
+                return Ok(new);
+            }
+        }
+        Ok(key.to_owned())
+    }
+
+    fn replay(&mut self) {}
+
+    fn met(&self) -> (Counts, Option<String>) {
+        (Counts::new(), None)
     }
 
     fn seats(&mut self, license: Option<&str>) -> Vec<Row> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use nodelock::{Reason, Verdict, code::Handle};
+use nodelock::{ErrorKind, Reason, Verdict, code::Handle};
 
 use super::{Kept, MACHINES, World, must, name};
 use crate::support::ledger::Row;
@@ -64,7 +64,9 @@ impl World<'_> {
     pub(super) fn judge(&mut self) -> Kept {
         let rows = self.desk.seats(Some(&self.license));
         let taken = rows.iter().filter(|row| row.is_taken()).count();
-        must(taken <= self.seats, || format!("{taken} seats are taken of {}", self.seats))?;
+        self.lowered = self.lowered.min(taken);
+        let allowed = self.seats.max(self.lowered);
+        must(taken <= allowed, || format!("{taken} seats are taken of {allowed}"))?;
         let active = self.active();
         for handle in self.usable() {
             let is_taken = active.contains(&handle) || self.is_replaced(handle);
@@ -118,7 +120,9 @@ impl World<'_> {
                 Some(_) => client.recover(),
                 None => client.activate(&self.key),
             };
-            if answered.is_err_and(|error| error.kind() == nodelock::ErrorKind::NoFreeSeat) {
+            // So is one under a key that was replaced.
+            let is_stuck = |kind| matches!(kind, ErrorKind::NoFreeSeat | ErrorKind::AlreadyActive);
+            if answered.is_err_and(|error| is_stuck(error.kind())) {
                 client.cancel().map_err(|error| format!("a request cannot be cancelled: {error}"))?;
             }
         }

@@ -1,7 +1,7 @@
 //! Machines that are installed again, die, turn up or change their license while months pass: the random runs of
 //! `src/model/random` over the real programs and a bad network (docs/THREATS.md, Test 21).
 //!
-//! Each run is a license, three computers and a network of their own, and 48 random acts of customers, of the vendor
+//! Each run is a license, three computers and a network of their own, and 56 random acts of customers, of the vendor
 //! and of misfortune. After every act the stores are judged by what they can use. The server's clock is moved by
 //! `tests/support/clock.c`, so this needs Linux.
 //!
@@ -30,19 +30,24 @@ use self::{
     world::{Counts, World},
 };
 use crate::support::{
+    administration::Administrator,
     dice,
     ledger::Ledger,
-    server::{Authority, Engine},
+    server::{Authority, Engine, PRODUCT},
 };
 
 /// An authority's clock goes on over its runs, and no license of these lasts for ever.
 const RUNS_OF_AN_AUTHORITY: u64 = 5;
+/// In so many runs an administrator who forgets is noticed.
+const FORGETFUL: u64 = 2;
 /// In so many runs everything happens, whatever the chance of the network and of the keys.
 const ENOUGH: u64 = 400;
 
 /// What the authority says no with.
-const REFUSALS: [&str; 8] = [
+const REFUSALS: [&str; 10] = [
     "given-up",
+    "license-ended",
+    "no-activation-left",
     "no-free-seat",
     "outdated",
     "request-cancelled",
@@ -52,16 +57,29 @@ const REFUSALS: [&str; 8] = [
     "wrong-machine",
 ];
 
+/// What the vendor does, and is refused, besides the script's events.
+const OF_THE_VENDOR: [&str; 9] = [
+    "an edit of an older version was refused",
+    "given to another customer",
+    "key added, and the one before revoked",
+    "license ended for good",
+    "order ended for good",
+    "order extended",
+    "unrelease refused: given-up",
+    "extension refused: no end to move",
+    "resumption refused: void",
+];
+
 /// What only happens where the ledger is restored.
 const OF_A_RESTORE: [&str; 5] = ["restored", "healed", "phantom-ended", IN_USE_BESIDES, FLAGGED];
 
-#[test]
-fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice() {
-    let _up = crate::database_stays();
-    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
-    let first: u64 = number("NODELOCK_ONLINE_SEED", 0);
-    let runs: u64 = number("NODELOCK_ONLINE_RUNS", 40);
-    let start = Instant::now();
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// These runs, and those of them that broke the promise. A forgetful administrator makes a call again under another
+/// key.
+fn runs(first: u64, runs: u64, is_forgetful: bool) -> (Counts, Vec<String>) {
     let next = AtomicU64::new(first);
     let total = Mutex::new((Counts::new(), Vec::new()));
     let work = || {
@@ -69,10 +87,15 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
             && begin < first + runs
         {
             let mut time = Timestamp::from(SystemTime::now()).unix_seconds();
-            let Some(authority) = Authority::over_time(time) else { return };
+            let Some(authority) =
+                Authority::over_time_with(PRODUCT, time, &["--admin-listen", "127.0.0.1:0"])
+            else {
+                return;
+            };
             let mut ledger = Ledger::open(&authority);
+            let mut administrator = Administrator::new(&authority, begin | 1 << 23, is_forgetful);
             for run in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
-                let mut world = World::new(run, &authority, &mut ledger, time);
+                let mut world = World::new(run, &authority, (&mut ledger, &mut administrator), time);
                 let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
                 let breach = lived.unwrap_or_else(|_| Err("panicked, see above".to_owned())).err();
                 time = world.is_over();
@@ -82,6 +105,9 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
                 }
                 let told = |breach| format!("run {run}: {breach}\n  {}", world.story.join("\n  "));
                 total.1.extend(breach.map(told));
+            }
+            for (what, count) in administrator.counts() {
+                *total.lock().unwrap().0.entry(format!("administration: {what}")).or_default() += count;
             }
             for noted in ledger.texts("SELECT action FROM audit").into_iter().flatten() {
                 *total.lock().unwrap().0.entry(format!("noted: {noted}")).or_default() += 1;
@@ -95,24 +121,41 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
             scope.spawn(work);
         }
     });
-    let (counts, breaches) = total.into_inner().unwrap();
-    for (what, count) in &counts {
-        println!("{count:>9} {what}");
+    total.into_inner().unwrap()
+}
+
+/// A call that is made again under another key is done twice, or stands in its own way.
+#[test]
+fn a_call_under_a_key_of_its_own_each_time_is_noticed() {
+    let _up = crate::database_stays();
+    let (counts, breaches) = runs(0, FORGETFUL, true);
+    let is_of_it = |breach: &String| breach.contains(": V: ");
+    assert!(counts.is_empty() || breaches.iter().any(is_of_it), "{breaches:?}");
+}
+
+#[test]
+fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice() {
+    let _up = crate::database_stays();
+    let (first, count) = (number("NODELOCK_ONLINE_SEED", 0), number("NODELOCK_ONLINE_RUNS", 40));
+    let start = Instant::now();
+    let (counts, breaches) = runs(first, count, false);
+    for (what, often) in &counts {
+        println!("{often:>9} {what}");
     }
-    println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
+    println!("{count} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
     let shown = breaches.iter().take(3).cloned().collect::<Vec<_>>().join("\n\n");
-    assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
+    assert!(breaches.is_empty(), "{} of {count} runs, such as\n{shown}", breaches.len());
     // A restore is of a file. Nobody but the authority signs a false license.
     let is_file = matches!(Engine::chosen(), Engine::Sqlite);
     if !is_file {
         println!("the ledger is not put back here: PostgreSQL's is in tests/commands/restored.rs");
     }
-    if runs >= ENOUGH && !counts.is_empty() {
+    if count >= ENOUGH && !counts.is_empty() {
         let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
         let noted = NOTED.into_iter().filter(|noted| is_file || !OF_A_RESTORE.contains(noted));
         let noted = noted.map(|noted| format!("noted: {noted}"));
         let events = Event::NAMES.into_iter().filter(|name| *name != Event::Lie.name());
-        let events = events.chain([TURNED_UP_LATE, IN_USE_BESIDES, FLAGGED]);
+        let events = events.chain(OF_THE_VENDOR).chain([TURNED_UP_LATE, IN_USE_BESIDES, FLAGGED]);
         let events =
             events.filter(|name| is_file || !name.starts_with("ledger") && !OF_A_RESTORE.contains(name));
         let expected = events.map(str::to_owned).chain(noted).chain(refusals);

@@ -16,12 +16,13 @@ use serde_json::Value;
 
 use super::{
     promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
-    script::{COMPUTERS, DAY, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, Script, Wait},
+    script::{Act, COMPUTERS, DAY, Event, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, Script, Sold, Wait},
 };
 use crate::support::{
+    administration::Administrator,
     calls::http,
     dice::Dice,
-    ledger::Ledger,
+    ledger::{Ledger, TimedRow},
     network::Network,
     server::{Authority, PRODUCT},
     vendor::{TestClock, machine},
@@ -64,6 +65,10 @@ pub struct World<'a> {
     promise: Promise,
     installations: Vec<Installation>,
     installed: usize,
+    /// Whoever administers the authority.
+    administrator: &'a mut Administrator,
+    /// The version of the license that an administrator saw last.
+    version: Option<String>,
     /// Licenses that the vendor renewed unasked, by handle and revision: their dates say nothing of the device.
     renewed: BTreeSet<(u32, u32)>,
     /// The copy of the ledger; none where the ledger is no file.
@@ -78,15 +83,22 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub fn new(number: u64, authority: &'a Authority, ledger: &'a mut Ledger, now: u64) -> Self {
+    pub fn new(
+        number: u64,
+        authority: &'a Authority,
+        (ledger, administrator): (&'a mut Ledger, &'a mut Administrator),
+        now: u64,
+    ) -> Self {
         let sold = Script::new(number).sold;
         let limit = |limit: Option<u32>| limit.map_or("none".to_owned(), |limit| limit.to_string());
         let (seats, lease) = (sold.seats.to_string(), sold.lease_days.to_string());
         let (margin, deactivations) = (limit(sold.margin_days), limit(sold.deactivations));
+        let (activations, order) = (limit(sold.activations), format!("order-{number}"));
         let (reinstalls, replace) = (sold.reinstalls.to_string(), sold.replace.to_string());
         let mut new = vec!["license", "new", "--licensee", "Jane Doe", "--seats", &seats];
         new.extend(["--lease-days", &lease, "--margin-days", &margin, "--deactivations", &deactivations]);
         new.extend(["--reinstalls", &reinstalls, "--replace", &replace]);
+        new.extend(["--activations", &activations, "--order", &order]);
         if sold.one_seat_per_machine {
             new.push("--one-seat-per-machine");
         }
@@ -104,6 +116,8 @@ impl<'a> World<'a> {
             promise: Promise::new(sold, now, LONGEST_LEASE_DAYS),
             installations: Vec::new(),
             installed: 0,
+            administrator,
+            version: None,
             renewed: BTreeSet::new(),
             copy: None,
             is_restored: false,
@@ -131,6 +145,11 @@ impl<'a> World<'a> {
         let network = self.network.counts().into_iter().map(|(what, count)| (what.to_owned(), count));
         let mut all = named("network", network.collect());
         all.extend(named("refused", self.network.refusals()));
+        let administration = self.administrator.counts().into_iter();
+        all.extend(named(
+            "administration",
+            administration.map(|(what, count)| (what.to_owned(), count)).collect(),
+        ));
         all.extend(self.counts.clone());
         all.into_iter().collect()
     }
@@ -157,7 +176,24 @@ impl<'a> World<'a> {
         self.outlive()?;
         self.network.replay(&mut Dice(self.number));
         self.judge()?;
-        self.network.failure().map_or(Ok(()), |failure| Err(format!("the server failed: {failure}")))
+        self.administrator.replay();
+        self.judge()?;
+        if self.number.is_multiple_of(4) {
+            self.void()?;
+            for at in 0..self.installations.len() {
+                self.act(at, Act { wait: Wait::Seconds(2), installation: at, event: Event::Use })?;
+                self.judge()?;
+            }
+        }
+        self.administrator.forget(self.now);
+        let failure = self.network.failure().or(self.administrator.failure());
+        failure.map_or(Ok(()), |failure| Err(format!("the server failed: {failure}")))
+    }
+
+    /// The server is started anew.
+    fn restart(&mut self) {
+        self.authority.restart();
+        self.administrator.moved(self.authority);
     }
 
     /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are
@@ -166,6 +202,8 @@ impl<'a> World<'a> {
         if self.promise.sold().margin_days.is_none() {
             return Ok(());
         }
+        self.edit(Sold { activations: None, end: None, ..self.promise.sold() })?;
+        self.suspend(false)?;
         let lapsed = self.promise.lapses(self.now).fold(self.now, u64::max) + HOUR;
         self.set_time(lapsed);
         self.judge()?;
@@ -185,6 +223,7 @@ impl<'a> World<'a> {
     fn set_time(&mut self, time: u64) {
         self.now = time;
         self.authority.clock().set(time);
+        self.administrator.set_time(time);
         for installed in &self.installations {
             installed.clock.set(time.saturating_add_signed(installed.ahead));
         }
@@ -259,6 +298,19 @@ impl<'a> World<'a> {
             self.count(FLAGGED);
         }
         self.flagged = seen.flagged;
+        let (said, ledger) = (self.promise.sold(), self.sold());
+        let extra = |sold: &Sold| sold.granted.map(|granted| granted.extra);
+        let is_so = (said.seats, said.lease_days, said.margin_days, said.activations)
+            == (ledger.seats, ledger.lease_days, ledger.margin_days, ledger.activations)
+            && (said.deactivations, said.end, said.is_suspended, extra(&said))
+                == (ledger.deactivations, ledger.end, ledger.is_suspended, extra(&ledger));
+        must(is_so, || format!("V: the ledger says {ledger:?}, and the vendor said {said:?}"))?;
+        let of = format!("WHERE license_id = '{}' AND revoked IS NULL", self.license);
+        let keys = self.ledger.texts(&format!("SELECT hint FROM license_key {of}"));
+        let is_its = |hint: &str| self.key.ends_with(hint);
+        must(keys.len() == 1 && keys[0].as_deref().is_some_and(is_its), || {
+            format!("V: the keys with these ends activate: {keys:?}")
+        })?;
         self.promise.judge(self.now, &usable, seen)?;
         if self.promise.besides() > 0 {
             self.count(IN_USE_BESIDES);
@@ -296,12 +348,13 @@ impl<'a> World<'a> {
 
     fn rows(&mut self) -> Vec<Row> {
         let rows = self.ledger.seats_over_time(&self.license).into_iter();
-        let row = |(handle, state, counted, lapsed, ends): (u32, String, bool, bool, u64)| Row {
-            handle,
-            state: State::named(&state),
-            counted,
-            lapsed,
-            ends,
+        let row = |row: TimedRow| Row {
+            handle: row.handle,
+            state: State::named(&row.state),
+            counted: row.counted,
+            activation: row.activation,
+            lapsed: row.lapsed,
+            ends: row.ends,
         };
         rows.map(row).collect()
     }
@@ -324,9 +377,13 @@ impl<'a> World<'a> {
             Err(error) => {
                 self.tell(error.to_string());
                 self.count(format!("met: {}", error.kind().code()));
-                if error.kind() == ErrorKind::NoFreeSeat && !self.network.is_bad() {
+                if !self.network.is_bad() {
                     let seen = self.seen();
-                    self.promise.refused(self.now, &seen)?;
+                    match error.kind() {
+                        ErrorKind::NoFreeSeat => self.promise.refused(self.now, &seen)?,
+                        ErrorKind::NoActivationLeft => self.promise.refused_activation(&seen)?,
+                        _ => {}
+                    }
                 }
                 Ok(None)
             }

@@ -101,7 +101,7 @@ pub(in super::super) async fn edit(
         let hand_over = |edited: &service::Edited| call.keep_along(&Edited::of(edited, now));
         let customer = asked.customer.as_deref().map(customer_id).transpose()?;
         let said = asked.terms.said()?;
-        let edited = service::edit(database, id, &said, customer, how, hand_over, occasion).await?;
+        let edited = service::edit(database, id, (&said, customer), how, hand_over, occasion).await?;
         Ok(Edited::of(&edited, now))
     })
     .await

@@ -17,7 +17,7 @@ use super::{
     license_id, text,
 };
 use crate::{
-    domain::{KeyRow, rights::Act},
+    domain::{KeyRow, LicenseHint, rights::Act},
     service::{self, InPlaceOf},
 };
 
@@ -216,6 +216,46 @@ pub(in super::super) async fn show_key(
         let (database, vault) = (call.server.service.database(), call.server.service.vault());
         let key = service::kept_key(database, vault, id, Some(&hint), &call.caller.occasion).await?;
         Ok(ShownKey { id: id.to_string(), key: key.to_string() })
+    })
+    .await
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct SentKey {
+    pub(crate) id: String,
+    pub(crate) key_hint: String,
+}
+
+impl From<&LicenseHint> for SentKey {
+    fn from(sent: &LicenseHint) -> Self {
+        Self { id: sent.id.to_string(), key_hint: sent.key_hint.clone() }
+    }
+}
+
+/// Have the license's customer be mailed a key
+///
+/// Nobody else sees it. A server that has a program for mails sends it; `/v1/admin/mails` says what became of that.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/licenses/{id}/keys/{hint}/send",
+    operation_id = "send_key",
+    params(
+        ("id" = String, Path),
+        ("hint" = String, Path, description = "The end of the key."),
+        ("Idempotency-Key" = String, Header),
+    ),
+    responses((status = 200, description = "It is on its way, now or before.", body = SentKey), ActRefusals),
+)]
+pub(in super::super) async fn send_key(
+    Path((id, hint)): Path<(String, String)>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::SendKey, |call, _: Nothing| async move {
+        let id = license_id(&id)?;
+        let hand_over = |sent: &LicenseHint| call.keep_along(&SentKey::from(sent));
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let sent = service::send_key(database, id, Some(&hint), hand_over, occasion).await?;
+        Ok(SentKey::from(&sent))
     })
     .await
 }

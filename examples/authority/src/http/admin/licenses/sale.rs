@@ -41,6 +41,9 @@ pub(in super::super) struct NewLicenses {
     count: Option<u32>,
     /// A license key that exists already, for one license; a new one is made if it is left out.
     key: Option<String>,
+    /// Whether the customer is mailed the keys. They are kept then, or nothing is sold.
+    #[serde(default)]
+    mail: bool,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -150,7 +153,7 @@ pub(in super::super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonTe
         let licenses = offers.iter().map(|offer| SoldLicense::now(offer, is_made)).collect();
         let answer = Sold { sold: true, licenses, licensee, seats };
         let hand_over = || call.keep_along(&answer);
-        let buyer = Buyer { order: order.as_ref(), customer };
+        let buyer = Buyer { order: order.as_ref(), customer, mails: new.mail };
         match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {
             Sale::Done => Ok(answer),
             Sale::Before(before) => Ok(Sold::before(before)),

@@ -1,5 +1,6 @@
 //! What the vendor's own people do: customers, products, accounts, tokens, deployment keys.
 
+use axum::{body::Body, extract::Request, http::header};
 use serde_json::{Value, json};
 
 use super::{super::super::fixture::Authority, LICENSES, get, post, post_with};
@@ -37,6 +38,64 @@ async fn a_customer_is_entered_once_changed_by_its_revision_and_sold_to_by_name(
 }
 
 #[tokio::test]
+async fn what_callers_write_goes_into_no_header_of_an_answer() {
+    let authority = Authority::new().await;
+    let vendor = authority.signed_in(Role::Vendor).await;
+    let words = "a\r\nSet-Cookie: session=stolen";
+    let body = json!({ "licensee": "Jane Doe", "order": words });
+    let sold = post(&authority, &vendor, "1", LICENSES, body).await;
+    let shown = get(&authority, &vendor, "/v1/admin/orders/a%0D%0ASet-Cookie:%20session=stolen").await;
+    let customer = json!({ "name": words, "external_id": words, "email": words });
+    let entered = post(&authority, &vendor, "2", "/v1/admin/customers", customer).await;
+    let pasted = Request::get("/v1/admin/me").header(header::AUTHORIZATION, format!("Bearer {vendor}"));
+    let pasted = pasted.header("X-Request-Id", "a session=stolen").header("Origin", "http://evil.example");
+    let pasted = authority.administer(pasted.body(Body::empty()).unwrap()).await;
+    for answer in [sold, shown, entered, pasted] {
+        let is_theirs =
+            |value: &header::HeaderValue| value.as_bytes().windows(7).any(|part| part == b"session");
+        assert!(!answer.headers.values().any(is_theirs), "{:?}", answer.headers);
+        // No other website reads an answer, and none has a browser send a credential.
+        for name in ["set-cookie", "access-control-allow-origin"] {
+            assert!(!answer.headers.contains_key(name), "{:?}", answer.headers);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reseller_extends_its_own_orders_and_sees_what_happened_to_its_licenses() {
+    let authority = Authority::new().await;
+    let reseller = authority.signed_in(Role::Reseller).await;
+    let vendor = authority.signed_in(Role::Vendor).await;
+    let sell = async |token: &str, order: &str| {
+        let body = json!({ "licensee": "Jane Doe", "order": order, "terms": { "expires_days": 30 } });
+        let sold = post(&authority, token, order, LICENSES, body).await.json();
+        sold["licenses"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (own, other) = (sell(&reseller, "17").await, sell(&vendor, "18").await);
+    let extend =
+        async |key: &str, path: String| post(&authority, &reseller, key, &path, json!({ "days": 30 })).await;
+    let extended = extend("a", "/v1/admin/orders/17/extend".into()).await.json();
+    assert_eq!(extended["licenses"][0]["changed"], true);
+    assert_eq!(extend("b", format!("{LICENSES}/{own}/extend")).await.json()["changed"], true);
+    let others = extend("c", "/v1/admin/orders/18/extend".into()).await;
+    assert_eq!(others.problem(), (404, "unknown-order".into()));
+    let others = extend("d", format!("{LICENSES}/{other}/extend")).await;
+    assert_eq!(others.problem(), (404, "unknown-license".into()));
+
+    let events = async |token: &str, of: &str| get(&authority, token, &format!("/v1/admin/events{of}")).await;
+    let support = authority.signed_in(Role::Support).await;
+    for token in [&reseller, &support] {
+        let page = events(token, &format!("?license={own}")).await.json();
+        let types: Vec<&Value> =
+            page["events"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+        assert_eq!(types, ["license.created", "license.extended", "license.extended"]);
+        assert_eq!(events(token, "").await.problem(), (403, "forbidden".into()));
+    }
+    let others = events(&reseller, &format!("?license={other}")).await;
+    assert_eq!(others.problem(), (404, "unknown-license".into()));
+}
+
+#[tokio::test]
 async fn what_a_product_sells_is_changed_by_its_revision() {
     let authority = Authority::new().await;
     let token = authority.signed_in(Role::Vendor).await;
@@ -54,8 +113,18 @@ async fn what_a_product_sells_is_changed_by_its_revision() {
     let unset = edit("3", "\"3\"", json!({ "unset": ["seats"] })).await.json();
     assert_eq!(unset["terms"]["seats"], Value::Null);
     let policies = "/v1/admin/policies/edit";
-    let changed = post(&authority, &token, "4", policies, json!({ "terms": { "lease_days": 7 } })).await;
+    let etag = get(&authority, &token, "/v1/admin/policies").await.headers["etag"].clone();
+    let change = async |key: &str, version: &str, days: u32| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        let body = json!({ "terms": { "lease_days": days } });
+        post_with(&authority, &token, &headers, policies, body).await
+    };
+    let changed = change("4", etag.to_str().unwrap(), 7).await;
     assert_eq!(changed.json(), get(&authority, &token, "/v1/admin/policies").await.json());
+    let late = change("6", etag.to_str().unwrap(), 9).await;
+    assert_eq!(late.problem(), (412, "superseded".into()));
+    let unbased = post(&authority, &token, "7", policies, json!({ "terms": { "lease_days": 9 } })).await;
+    assert_eq!(unbased.status, 428);
     let sold = post(&authority, &token, "5", LICENSES, json!({ "licensee": "Jane Doe" })).await.json();
     let license = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
     let license = get(&authority, &token, &license).await.json();

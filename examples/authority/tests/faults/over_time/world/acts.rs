@@ -7,7 +7,7 @@ use nodelock::{DeactivateError, ErrorKind, Reason, Verdict, code::Handle};
 use super::{MOST_INSTALLED, World};
 use crate::over_time::{
     promise::{Kept, must},
-    script::{Act, COMPUTERS, Event, HOUR, Sold, TURNED_UP_LATE},
+    script::{Act, COMPUTERS, DAY, Event, HOUR, Sold, TURNED_UP_LATE},
 };
 
 impl World<'_> {
@@ -35,15 +35,33 @@ impl World<'_> {
             }
             Event::TurnUp => self.turn_up(act.installation)?,
             Event::SetClock => self.set_clock(at),
-            Event::Release => self.release(at),
+            Event::Release => self.release(at)?,
             Event::Renew => self.renew(at)?,
-            Event::ReturnHeld => self.return_held(),
-            Event::EditSeats(seats) => self.edit(Sold { seats, ..self.promise.sold() }),
-            Event::EditLease(lease_days) => self.edit(Sold { lease_days, ..self.promise.sold() }),
-            Event::EditMargin(days) => self.edit(Sold { margin_days: Some(days), ..self.promise.sold() }),
+            Event::ReturnHeld => self.return_held()?,
+            Event::Unrelease => self.unrelease()?,
+            Event::Deactivate => self.deactivate()?,
+            Event::EditSeats(seats) => self.edit(Sold { seats, ..self.promise.sold() })?,
+            Event::EditLease(lease_days) => self.edit(Sold { lease_days, ..self.promise.sold() })?,
+            Event::EditMargin(days) => self.edit(Sold { margin_days: Some(days), ..self.promise.sold() })?,
+            Event::EditActivations(activations) => self.edit(Sold { activations, ..self.promise.sold() })?,
+            Event::EditDeactivations(deactivations) => {
+                self.edit(Sold { deactivations, ..self.promise.sold() })?
+            }
+            Event::EditEnd(days) => {
+                let end = days.map(|days| self.now + u64::from(days) * DAY);
+                self.edit(Sold { end, ..self.promise.sold() })?
+            }
+            Event::Extend(days) => self.extend(days)?,
+            Event::Suspend | Event::Resume => self.suspend(act.event == Event::Suspend)?,
+            Event::Reset(of) => self.allow(of, None)?,
+            Event::Extra(of, more) => self.allow(of, Some(more))?,
+            Event::Rekey => {
+                self.rekey()?;
+                true
+            }
             Event::Restart => {
                 self.authority.kill();
-                self.authority.restart();
+                self.restart();
                 true
             }
             Event::Copy => self.copy(),
@@ -68,6 +86,12 @@ impl World<'_> {
 
     /// Notes what a store has asked for, and what it was answered.
     pub(super) fn note(&mut self, at: usize) {
+        let key = self.installations[at].key.clone();
+        self.note_of(at, &key);
+    }
+
+    /// The same where a request has that license key.
+    fn note_of(&mut self, at: usize, key: &str) {
         let installed = &self.installations[at];
         let client = self.client(at);
         let status = client.check().unwrap();
@@ -78,7 +102,7 @@ impl World<'_> {
         }
         handles.extend(status.license().map(|license| license.handle.get()));
         for handle in handles {
-            self.promise.asked(handle, installed.computer, asked);
+            self.promise.asked(handle, installed.computer, asked, key);
         }
         if let Some(license) = status.license()
             && !self.renewed.contains(&(license.handle.get(), license.revision))
@@ -118,13 +142,17 @@ impl World<'_> {
 
     fn check_in(&mut self, at: usize) -> Kept<bool> {
         let client = self.client(at);
-        let before = self.usable(at, &client.check().unwrap()).map(|usable| usable.handle);
+        let status = client.check().unwrap();
+        let before = self.usable(at, &status).map(|usable| usable.handle);
         let cancel = self.network.cancel();
         let checked_in = client.online().cancel_with(&cancel).check_in();
         self.note(at);
         let is_refused = checked_in.as_ref().is_err_and(|error| error.kind() == ErrorKind::NoFreeSeat);
         let is_revoked =
             checked_in.as_ref().is_ok_and(|status| matches!(status.verdict(), Verdict::Revoked { .. }));
+        if let Some(license) = status.license().filter(|_| is_revoked) {
+            self.promise.told(license.handle.get());
+        }
         // A refusal may have been another device's, where the network confuses them. A revocation is signed.
         self.lost = before.filter(|_| is_revoked || (is_refused && !self.network.is_bad()));
         if let Ok(status) = &checked_in
@@ -142,7 +170,10 @@ impl World<'_> {
         let cancel = self.network.cancel();
         let given_up = self.client(at).online().cancel_with(&cancel).deactivate(Reason::Moved);
         let done = match &given_up {
-            Ok(_) => true,
+            Ok(receipt) => {
+                self.promise.told(receipt.handle.get());
+                true
+            }
             Err(error) => error.deactivation().is_some(),
         };
         self.came(given_up.map_err(DeactivateError::into_error))?;
@@ -166,6 +197,9 @@ impl World<'_> {
         let client = self.client(at);
         let is_any = !client.outstanding().unwrap().is_empty();
         let handed_in = client.online().cancel_with(&cancel).hand_in();
+        for receipt in handed_in.iter().flatten() {
+            self.promise.told(receipt.handle.get());
+        }
         self.came(handed_in)?;
         Ok(is_any)
     }
@@ -211,8 +245,7 @@ impl World<'_> {
     }
 
     fn reissued_key(&mut self, at: usize) -> Kept<bool> {
-        let key = self.authority.vendor(&["license", "rekey", &self.license])["key"].clone();
-        self.key = key.as_str().unwrap().to_owned();
+        self.rekey()?;
         let status = self.client(at).check().unwrap();
         let is_licensed =
             status.license().is_some_and(|license| license.license_id.to_string() == self.license);
@@ -252,7 +285,8 @@ impl World<'_> {
 
     fn recover(&mut self, at: usize) -> Kept<bool> {
         let begun = self.client(at).recover_offline();
-        self.note(at);
+        // A recovery names no key.
+        self.note_of(at, "");
         let begun = self.came(begun)?.is_some();
         if begun {
             let cancel = self.network.cancel();

@@ -9,7 +9,7 @@ use super::World;
 use crate::{
     over_time::{
         promise::{Kept, Restore},
-        script::{Restored, Sold},
+        script::{Granted, Restored, Sold},
     },
     support::{calls::http, ledger::Ledger, server::Engine},
 };
@@ -48,7 +48,7 @@ impl World<'_> {
         fs::copy(directory.join("keys/page"), directory.join("page.copy")).unwrap();
         // A new log begins, so that the next copy without it is what this one is, or a little later.
         self.ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        self.authority.restart();
+        self.restart();
         self.copy = Some(Copy { key: self.key.clone(), made: self.now });
     }
 
@@ -78,7 +78,7 @@ impl World<'_> {
             }
             _ => copy.made,
         };
-        self.authority.restart();
+        self.restart();
         let beside = other.and_then(|other| self.check_in_at(at, &other.url("http", "127.0.0.1")));
         *self.ledger = Ledger::open(self.authority);
         self.key = match restored {
@@ -94,6 +94,9 @@ impl World<'_> {
             Restored::WithoutPage => self.now > copied + SILENCE,
         };
         self.is_restored = true;
+        // It has forgotten what it was told, and would do it once more.
+        self.administrator.forget(self.now);
+        self.version = None;
         let (sold, seen) = (self.sold(), self.seen());
         self.flagged = seen.flagged;
         self.promise.restored(self.now, Restore { at: self.now, copied, sold, shows, beside }, seen)?;
@@ -111,14 +114,27 @@ impl World<'_> {
     }
 
     /// What the ledger says was sold.
-    fn sold(&mut self) -> Sold {
+    pub(super) fn sold(&mut self) -> Sold {
         let of = format!("SELECT terms FROM license WHERE id = '{}'", self.license);
         let terms: Value = serde_json::from_str(&self.ledger.texts(&of).pop().flatten().unwrap()).unwrap();
         let number = |name: &str| terms[name].as_u64().map(|number| u32::try_from(number).unwrap());
+        let of = of.replace("terms", "allowances");
+        let allowances = self.ledger.texts(&of).pop().flatten();
+        let allowances: Value = allowances.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        let granted = |what: &str| {
+            let number =
+                |how: &str| allowances[format!("{how}_{what}")].as_u64().unwrap_or_default() as usize;
+            Granted { forgiven: number("forgiven"), extra: number("extra") }
+        };
         Sold {
             seats: number("seats").unwrap() as usize,
             lease_days: number("lease_days").unwrap(),
             margin_days: number("margin_days"),
+            activations: number("activations"),
+            deactivations: number("deactivations"),
+            granted: [granted("activations"), granted("deactivations")],
+            is_suspended: terms["suspended"].as_bool().unwrap(),
+            end: terms["expires"].as_u64(),
             ..self.promise.sold()
         }
     }
