@@ -76,10 +76,11 @@ SCHEMA = """
         DELETE FROM evidence WHERE number <= NEW.number - 100000;
     END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
-    -- Requests that wait for approval, or were approved or refused. Whoever has a license key makes some, so they go after
-    -- 60 days, and of each license the newest are kept and no more.
+    -- Requests that wait for approval, or were approved or refused. Whoever has a license key makes some, so they go
+    -- after 60 days, and of each license the newest are kept and no more.
     CREATE TABLE approvals (
-        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, record TEXT NOT NULL, kept INTEGER NOT NULL,
+        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, record TEXT NOT NULL,
+        kept INTEGER NOT NULL,
         PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX approvals_of_license ON approvals (license, kept);

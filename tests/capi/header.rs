@@ -36,7 +36,7 @@ impl Parameter {
             // A vendor may assign licenses by hand.
             ("const char *", "license_key") => function.name.starts_with("nodelock_client_"),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
-            | ("const char *", "tombstones" | "license" | "notice" | "other_terms") => true,
+            | ("const char *", "tombstones" | "license" | "notice" | "other_terms" | "refusal") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),
             _ => false,
         }

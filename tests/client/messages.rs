@@ -15,7 +15,7 @@ use nodelock::{
     ActivationRequestOptions, Already, Authority, CancelToken, Client, Context, Error, ErrorKind, License,
     MAX_INPUT, NetworkFailure, PublicKey, Random, Reason, Result, Revocation, Roots, SigningKey, Store,
     SystemRandom,
-    authority::{Records, decision},
+    authority::{ApprovalPolicy, Records, decision},
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
     fingerprint::{Component, HostId, Policy},
     store::{FileSystem, LockGuard, NewFile, Stamp},
@@ -428,6 +428,16 @@ fn authority() -> Vec<Row> {
     let given_back = waiting.client().cancel().unwrap();
     vendor.redeem(&given_back.to_bytes()).unwrap();
     rows.push(row(refused(&mut vendor, &request), &[&given_back.handle().to_string(), "cancelled"]));
+
+    let mut strict = Vendor::new();
+    strict.sell(1);
+    strict.terms().approval = ApprovalPolicy::Required;
+    let asking = Device::new(&strict, "asking").client().begin(strict.license_key()).unwrap();
+    let (asked, handle_of_asked) = (asking.to_bytes(), asking.request().handle);
+    let named = handle_of_asked.to_string();
+    rows.push(row(refused(&mut strict, &asked), &[&named, "waits for the vendor's approval"]));
+    strict.refuse(handle_of_asked, "for the lab alone").unwrap();
+    rows.push(row(refused(&mut strict, &asked), &[&named, "refused", "for the lab alone"]));
 
     let wrong =
         |number: u8| DeactivationCode::new(handle, ReleaseSecret::from_random([number; 8])).to_string();

@@ -21,7 +21,8 @@
 //! **What the vendor does** changes what is expected, and nothing else:
 //!
 //! - *T.* Nothing is granted or renewed for a license that is suspended or has ended, and no license that was signed
-//!   under an end outlasts it. What was signed before stays as it is: no act of the vendor's reaches a device by itself.
+//!   under an end outlasts it. What was signed before stays as it is: no act of the vendor's reaches a device by
+//!   itself.
 //! - *A.* New computers use activations up, and no more than there are; a refusal for want of one is true.
 //! - *K.* A key that was replaced before a request was granted grants nothing.
 //! - *U.* A release is taken back only where the vendor did that, and never from a device that was told of it or has

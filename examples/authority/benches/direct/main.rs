@@ -62,8 +62,8 @@ fn measure(engine: &Engine, rounds: usize) {
     let authority = Authority::new(engine);
     let server = authority.serve(&[]);
     let mut check_ins = activated(&authority, &server, (1 + rounds) * (MANY + FEW));
-    // A connection keeps the plans of its statements. Those of empty tables are of no use, and hold until PostgreSQL has
-    // looked at the tables again, as it does within a minute by itself.
+    // A connection keeps the plans of its statements. Those of empty tables are of no use, and hold until PostgreSQL
+    // has looked at the tables again, as it does within a minute by itself.
     let first = check_ins.split_off(check_ins.len() - MANY - FEW);
     load::run_each(server.address, CHECK_INS, &dealt(first), "\"license\"");
     let mut direct: Box<dyn Direct> = match engine {

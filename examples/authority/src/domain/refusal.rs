@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use nodelock::{LicenseId, PublicKey, Timestamp, authority::SeatName};
+use nodelock::{LicenseId, PublicKey, Timestamp, authority::SeatName, code::Handle};
 
 use super::DeviceDescription;
 
@@ -76,5 +76,9 @@ impl RefusalRow {
             asked: asked.to_string(),
             kind: kind.clone(),
         }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.refused.seat.handle
     }
 }

@@ -3,8 +3,9 @@
 use axum::http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-/// The token of the header `Authorization`, which is the only place for one: an address ends up in logs, and a cookie
-/// is sent along by pages of others. None where there is no such header, more than one, or one in another form.
+/// The token of the header `Authorization`, which is the only place for one in a call: an address ends up in logs, and
+/// a cookie is sent along by pages of others. Pages of the console have a cookie, and forms with a token of their own.
+/// None where there is no such header, more than one, or one in another form.
 pub(super) fn token(headers: &HeaderMap) -> Option<Zeroizing<String>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };

@@ -74,7 +74,7 @@ pub(super) async fn ready(State(server): Shared) -> Result<JsonAnswer<Health>, P
     }
 }
 
-async fn lacking(server: &Server) -> Option<String> {
+pub(super) async fn lacking(server: &Server) -> Option<String> {
     let sellings = server.service.sellings();
     let now = SystemTime::now().into();
     for selling in &sellings.0 {

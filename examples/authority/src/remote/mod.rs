@@ -62,7 +62,8 @@ impl Remote {
     /// At that address, as [`Target`] reads it. `ca` is a file of certificates that are trusted in place of the
     /// system's.
     ///
-    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for an address that a token must not go to, and for a token that is none.
+    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for an address that a token must not go to, and
+    /// for a token that is none.
     pub(crate) fn new(target: Target, token: &str, ca: Option<&Path>) -> Result<Self> {
         Ok(Self(Wire::new(target, token, ca)?))
     }

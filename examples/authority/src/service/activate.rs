@@ -54,13 +54,14 @@ impl Service {
             Actor::Peer(peer) => Some((peer, name_of_key(&file))),
             Actor::Vendor(_) | Actor::Bearer(_) => None,
         };
-        if let Some((peer, key)) = &stranger {
-            self.admit_stranger(&file, *peer, key).await?;
-        }
         let assigned = match assigned {
             None => self.trial_license(&file, occasion).await?,
             given => given,
         };
+        // A trial has a limit of its own.
+        if let (Some((peer, key)), None) = (&stranger, assigned) {
+            self.admit_stranger(&file, *peer, key).await?;
+        }
         let activated = self.answer_activation(file.clone(), assigned, occasion).await;
         let refused = match &activated {
             Ok(activated) => activated.license.as_ref().err(),

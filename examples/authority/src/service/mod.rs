@@ -41,6 +41,7 @@ mod reset;
 mod retention;
 mod return_held;
 mod seals;
+mod search;
 mod secrets;
 mod sell;
 mod selling;
@@ -49,6 +50,7 @@ mod sign_in;
 mod suspend;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tokens;
 mod trials;
 mod unrelease;
@@ -92,13 +94,15 @@ pub(crate) use self::{
         product_within_reach, products,
     },
     redeem::{Effect, Redeemed, Released},
-    refusals::{refusals, refusals_after},
+    refusals::{latest_refusals, refusals, refusals_after},
     retention::{edit_retention, is_prune_due, prune, retention},
     seals::seal_audit,
+    search::{Hits, SeatHit, search},
     sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
+    timeline::{Happened, TimelinePlace, timeline},
     tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
     webhooks::{

@@ -181,6 +181,37 @@ pub(crate) async fn refusals_after(
     }
 }
 
+/// What was refused of a license, or all of it as far as it is within reach, latest first, before one; at most `most`.
+/// One that is damaged is passed over.
+///
+/// Fails with `ErrorKind::UnknownLicense`.
+pub(crate) async fn latest_refusals(
+    database: &Database,
+    license: Option<LicenseId>,
+    before: Option<RefusalCursor>,
+    most: u32,
+    occasion: &Occasion,
+) -> Result<Vec<RefusalRow>> {
+    let on = license.map_or(On::Each, On::License);
+    let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
+    let mut tx = database.read_list().await?;
+    check_known(&mut tx, license).await?;
+    let (mut found, mut before) = (Vec::new(), before);
+    loop {
+        let page = store::refusals_before(&mut tx, license, before.as_ref(), PAGE).await?;
+        let Some(last) = page.iter().rev().find_map(|row| row.as_ref().ok()) else { return Ok(found) };
+        before = Some(last.cursor());
+        for row in page {
+            if is_shown(&permit, &mut tx, &row).await? {
+                found.extend(row.ok());
+            }
+            if found.len() >= most as usize {
+                return Ok(found);
+            }
+        }
+    }
+}
+
 async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
     if let Some(id) = license {
         store::product_of_license(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;

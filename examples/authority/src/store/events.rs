@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{EventRow, kind_of, rights::Permit},
-    failure::Result,
+    failure::{Failure, Result},
 };
 
 /// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings.
@@ -98,6 +98,28 @@ pub(crate) async fn events_after(
         .bind(license.to_string()),
     };
     rows.fetch_all(tx).await?.iter().map(event).collect()
+}
+
+/// The events of a license before a sequence number, latest first, each with who did it and the detail that its line of
+/// the audit has; at most so many. All come before none.
+pub(crate) async fn events_before(
+    tx: &mut Tx,
+    license: LicenseId,
+    before: Option<u32>,
+    most: u32,
+) -> Result<Vec<(EventRow, String, String)>> {
+    let rows = query(
+        "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
+         event.from_state, event.to_state, audit.actor, audit.detail \
+         FROM event LEFT JOIN audit ON audit.id = event.id \
+         WHERE event.license_id = $1 AND event.sequence < $2 ORDER BY event.sequence DESC LIMIT $3",
+    );
+    let rows = rows.bind(license.to_string()).bind(before.map_or(i64::MAX, i64::from)).bind(i64::from(most));
+    let read = |row: &Row| {
+        let said = |name| Ok::<_, Failure>(row.get::<Option<String>>(name)?.unwrap_or_default());
+        Ok((event(row)?, said("actor")?, said("detail")?))
+    };
+    rows.fetch_all(tx).await?.iter().map(read).collect()
 }
 
 /// The first id that an event of a time may have: its clock may have been a day behind what it says.

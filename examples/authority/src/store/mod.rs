@@ -70,7 +70,7 @@ pub(crate) use self::{
         Attempt, Claim, Claimed, MAIL, Next, Replay, claim, deliveries_after, licenses_to_replay,
         replay_of_license, set_attempted,
     },
-    events::{events_after, next_to_expire, set_expiry_noted},
+    events::{events_after, events_before, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
@@ -96,7 +96,7 @@ pub(crate) use self::{
     },
     refusals::{
         RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
-        license_of_any_key, note_refusal, only_seat,
+        license_of_any_key, note_refusal, only_seat, refusals_before,
     },
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,

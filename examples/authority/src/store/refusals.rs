@@ -225,6 +225,42 @@ impl RefusalPages {
     }
 }
 
+/// The columns of a refusal, before $1 to $4.
+macro_rules! refusals_before {
+    ($of_license:literal) => {
+        concat!(
+            "SELECT device_key, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number \
+             FROM refusal WHERE (last_at, device_key, asked, kind) < ($1, $2, $3, $4)",
+            $of_license,
+            " ORDER BY last_at DESC, device_key DESC, asked DESC, kind DESC LIMIT $5"
+        )
+    };
+}
+
+/// What was refused before one, latest first: of one license or all of it; at most so many. All come before none.
+pub(crate) async fn refusals_before(
+    tx: &mut Tx,
+    license: Option<LicenseId>,
+    before: Option<&RefusalCursor>,
+    most: u32,
+) -> Result<Page<RefusalRow>> {
+    let (last, device, asked, kind) = match before {
+        None => (i64::MAX, Vec::new(), "", ""),
+        Some(place) => (seconds(place.last), place.device.as_bytes().to_vec(), &*place.asked, &*place.kind),
+    };
+    let rows = query(match license {
+        Some(_) => refusals_before!(" AND license_id = $6"),
+        None => refusals_before!(""),
+    });
+    let rows = rows.bind(last).bind(device).bind(asked).bind(kind).bind(i64::from(most));
+    let rows = match license {
+        Some(license) => rows.bind(license.to_string()),
+        None => rows,
+    };
+    let read = |row| refusal(row).map_err(|failure| failure.in_record("a refusal".to_owned()));
+    Ok(rows.fetch_all(tx).await?.iter().map(read).collect())
+}
+
 fn refusal(row: &Row) -> Result<RefusalRow> {
     let asked: &str = row.get("asked")?;
     let asked = AskedFor::ALL.into_iter().find(|one| one.name() == asked);

@@ -61,7 +61,7 @@ impl<S: Sync> FromRequestParts<S> for Filtered {
 }
 
 /// What a member of an address says. Fails for what is no text in the form of addresses.
-fn decoded(value: &str) -> Result<String, Problem> {
+pub(super) fn decoded(value: &str) -> Result<String, Problem> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let (mut bytes, mut rest) = (Vec::new(), value.as_bytes());
     while let Some((first, behind)) = rest.split_first() {
@@ -123,7 +123,7 @@ impl<T: Serialize> Cursor<T> {
 }
 
 impl<T: DeserializeOwned> Cursor<T> {
-    fn read(text: &str) -> Result<Self, Problem> {
+    pub(super) fn read(text: &str) -> Result<Self, Problem> {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
         let place: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
         if has_nul(&place) {

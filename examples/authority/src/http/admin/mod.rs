@@ -1,7 +1,9 @@
-//! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens.
+//! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens. The console's
+//! pages are in a folder of their own.
 
 mod accounts;
 mod audit;
+mod console;
 mod credentials;
 mod customers;
 mod deactivate;
@@ -71,6 +73,7 @@ use crate::{
 };
 
 /// Who calls. There is none without a credential that is valid now, so a handler that takes one is not for strangers.
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) occasion: Occasion,
     secret: Zeroizing<String>,
@@ -178,6 +181,7 @@ pub(super) fn routes(server: Arc<Server>) -> Router {
     let calls = calls().route_layer(middleware::from_fn_with_state(server.admin_permits.clone(), bound));
     let (calls, _) = calls.split_for_parts();
     calls
+        .merge(console::routes(&server))
         .fallback(async || Problem::http(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::http(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(server.metrics.clone(), log::observe))

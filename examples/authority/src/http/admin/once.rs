@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, StatusCode, header, uri::PathAndQuery},
+    http::{HeaderMap, HeaderValue, StatusCode, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
 };
 use nodelock::authority::{Reply, decision::Ruling};
@@ -79,18 +79,51 @@ impl<T> FromRequest<Arc<Server>> for Posted<T> {
     }
 }
 
+impl<T> Posted<T> {
+    /// The same call as a form asks for it: `key` names the form, `address` says what it is about.
+    ///
+    /// Fails for a key that is none.
+    pub(super) fn by_form(
+        server: Arc<Server>,
+        caller: Caller,
+        (key, address): (&str, &str),
+        asked: &serde_json::Value,
+    ) -> Result<Self, Problem> {
+        if !is_key(key) {
+            return Err(Problem::malformed("the form has no name of its own"));
+        }
+        let body = json_text(asked);
+        let said = [&b"form"[..], address.as_bytes(), body.as_bytes()];
+        let once = Arc::new(Once::new(&caller.secret, key, &said)?);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let call = Call { server, caller, once, goes_along: Arc::default() };
+        Ok(Self { call, body: Some(body.into()), headers, asked: PhantomData })
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn key(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(KEY).iter();
     let missing =
         || Problem::malformed("one header Idempotency-Key of 1 to 255 visible characters is expected");
     let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
     let key = value.to_str().map_err(|_| missing())?;
-    let is_key = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_key { Ok(key) } else { Err(missing()) }
+    if is_key(key) { Ok(key) } else { Err(missing()) }
 }
 
 /// JSON that was written before.
 pub(super) struct JsonText(String);
+
+impl JsonText {
+    /// What it says.
+    pub(super) fn value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
 
 impl IntoResponse for JsonText {
     fn into_response(self) -> Response {

@@ -16,10 +16,10 @@ use crate::http::{
 const MOST_FIELDS: usize = 200;
 
 /// The fields of a form, in order. What a file is called is of no interest.
-pub(super) struct Form(Vec<(String, Bytes)>);
+pub(in crate::http) struct Form(Vec<(String, Bytes)>);
 
 impl Form {
-    pub(super) async fn read(request: Request) -> Result<Self, Problem> {
+    pub(in crate::http) async fn read(request: Request) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with("multipart/form-data")) {
@@ -44,19 +44,19 @@ impl Form {
     }
 
     /// The values of the fields of that name.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub(in crate::http) fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.0.iter().filter(move |(of, _)| of == name).map(|(_, value)| &value[..])
     }
 
     /// A text that somebody typed, as it was typed; empty if the form has no such field.
-    pub(super) fn text(&self, name: &str) -> Result<String, Problem> {
+    pub(in crate::http) fn text(&self, name: &str) -> Result<String, Problem> {
         let value = self.all(name).next().unwrap_or_default();
         let text = str::from_utf8(value).map_err(|_| Problem::malformed("a text is not UTF-8"))?;
         Ok(text.to_owned())
     }
 
     /// A file; None when none was chosen.
-    pub(super) fn file(&self, name: &str) -> Option<&[u8]> {
+    pub(in crate::http) fn file(&self, name: &str) -> Option<&[u8]> {
         self.all(name).find(|value| !value.is_empty())
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn admit(State(server): Shared, request: Request, next: Next) -
 /// that takes no token, no cookie and nothing that several server processes would have to share. The order of the two
 /// is that of OWASP's cheat sheet and of Go's `CrossOriginProtection`: behind a proxy that changes `Host`, the first
 /// one still holds.
-fn is_from_here(request: &Request) -> bool {
+pub(in crate::http) fn is_from_here(request: &Request) -> bool {
     let headers = request.headers();
     if let Some(site) = headers.get("sec-fetch-site") {
         // `none` is the person at the browser: sending a form once more by reloading its answer.
@@ -48,7 +48,7 @@ fn is_from_here(request: &Request) -> bool {
 }
 
 /// Adds what every answer of the portal has.
-pub(super) async fn headers(mut response: Response) -> Response {
+pub(in crate::http) async fn headers(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 5] = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

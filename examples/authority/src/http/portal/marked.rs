@@ -9,38 +9,40 @@ const GROUP: usize = 5;
 const MOST: usize = 2 * CODE;
 
 /// One symbol and whether it is marked.
-pub(super) struct Position {
-    pub(super) symbol: char,
-    pub(super) marked: bool,
+pub(in crate::http) struct Position {
+    pub(in crate::http) symbol: char,
+    pub(in crate::http) marked: bool,
 }
 
 /// A code in groups, and what is to be said of it.
-pub(super) struct Marked {
-    pub(super) caption: &'static str,
-    pub(super) groups: Vec<Vec<Position>>,
-    pub(super) notes: Vec<String>,
+pub(in crate::http) struct Marked {
+    pub(in crate::http) caption: &'static str,
+    pub(in crate::http) groups: Vec<Vec<Position>>,
+    pub(in crate::http) notes: Vec<String>,
 }
 
 impl Marked {
     /// A code that was mended, with what was typed differently; None when it was typed as it is.
-    pub(super) fn mended(code: &str, corrections: &[Correction]) -> Option<Self> {
-        if corrections.is_empty() {
-            return None;
-        }
+    pub(in crate::http) fn mended(code: &str, corrections: &[Correction]) -> Option<Self> {
+        (!corrections.is_empty()).then(|| Self::whole(code, corrections))
+    }
+
+    /// All of a code, with what was typed differently.
+    pub(in crate::http) fn whole(code: &str, corrections: &[Correction]) -> Self {
         let positions =
             code.chars().filter(|symbol| *symbol != '-').enumerate().map(|(at, symbol)| Position {
                 symbol,
                 marked: corrections.iter().any(|correction| usize::from(correction.position()) == at + 1),
             });
-        Some(Self {
+        Self {
             caption: "There were typing errors. This is how it was read:",
             groups: groups(positions),
             notes: corrections.iter().map(sentence).collect(),
-        })
+        }
     }
 
     /// What was typed and could not be mended. `first` is the symbol that codes of this kind begin with.
-    pub(super) fn unreadable(typed: &str, first: char) -> Self {
+    pub(in crate::http) fn unreadable(typed: &str, first: char) -> Self {
         let symbols: Vec<(char, bool)> = typed
             .chars()
             .filter_map(|symbol| {

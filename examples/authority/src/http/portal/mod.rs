@@ -7,10 +7,10 @@
 
 mod activate;
 mod download;
-mod form;
+pub(super) mod form;
 mod free;
-mod guard;
-mod marked;
+pub(super) mod guard;
+pub(super) mod marked;
 mod notice;
 mod page;
 mod paper;
@@ -70,6 +70,6 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// A file that is the same for everybody. It is asked for anew each time, so that it always belongs to its page.
-fn asset(content_type: &'static str, text: &'static str) -> Response {
+pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
