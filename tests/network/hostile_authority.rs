@@ -825,7 +825,7 @@ fn a_forged_refusal_takes_a_request_back_and_loses_nothing() {
         assert_eq!(vendor.lock().unwrap().usage().taken, 4 + 1, "{kind:?}");
         scene = Scene::new();
     }
-    assert_eq!(final_ones, 11, "as many kinds as refuse for good");
+    assert_eq!(final_ones, 13, "as many kinds as refuse for good");
     scene.assert_nothing_is_lost();
 }
 

@@ -111,7 +111,7 @@ def serve(cluster, command):
         "unix_socket_directories": cluster,
         "fsync": "on",
         "synchronous_commit": "on",
-        "max_connections": 200,
+        "max_connections": 500,
     }
     with (data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())

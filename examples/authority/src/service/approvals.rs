@@ -316,10 +316,13 @@ mod tests {
         assert_eq!(refused(&authority, &request).await, Some(ErrorKind::Revoked));
         let renewed = authority.service.renew(choice, &vendor()).await.map(drop).unwrap_err();
         assert!(matches!(renewed, Failure::Rule(error) if error.kind() == ErrorKind::Revoked));
-        // No license is kept in the first place: each is signed when it is asked for.
+        // No license is kept in the first place: each is signed when it is asked for. On PostgreSQL the ledger is no file.
+        if crate::store::tests::is_postgres() {
+            return;
+        }
         let folder = authority.path("");
         for file in ["authority.db", "authority.db-wal"] {
-            let kept = std::fs::read(folder.join(file)).unwrap_or_default();
+            let kept = std::fs::read(folder.join(file)).unwrap();
             let holds = |part: &[u8]| kept.windows(part.len()).any(|window| window == part);
             let text = granted.to_text();
             let line = text.lines().max_by_key(|line| line.len()).unwrap();

@@ -2,6 +2,7 @@
 //! one license, one is on its way to a receiver at a time.
 
 use nodelock::{LicenseId, Timestamp, authority::KeyHash};
+use tracing::warn;
 
 use super::{
     Tx,
@@ -108,7 +109,11 @@ pub(crate) async fn claim(
             .await?;
         match claimed(&row, again) {
             Ok(claimed) => claim.claimed.push(claimed),
-            Err(_) => claim.unreadable.push((id, row.get::<String>("of_license")?.parse()?)),
+            Err(_) => match row.get::<String>("of_license")?.parse() {
+                Ok(license) => claim.unreadable.push((id, license)),
+                // It is due again later, and stands in nobody's way.
+                Err(_) => warn!(event = "damaged-record", error = "the license of a delivery"),
+            },
         }
     }
     Ok(claim)

@@ -195,7 +195,7 @@ fn authority() -> Authority {
          SELECT license_id, 'jane' FROM sale_license WHERE seller = 'jane'",
     );
     // Requests that wait for approval, with one that is approved and one that is refused.
-    let (_, waits) = sell(&["sixth", "--approval", "required"]);
+    let (_, waits) = sell(&["seventh", "--approval", "required"]);
     for (name, ruled) in [("waits", None), ("approved", Some("approve")), ("turned down", Some("refuse"))] {
         let pending = authority.device(name).begin(&waits).unwrap();
         assert_eq!(authority.refused(&["activate", "-"], &pending.to_bytes()), "approval-wanted");

@@ -38,7 +38,8 @@ pub(super) struct GivenUp {
     deactivations_left: Option<u32>,
     /// Typing errors that were mended, in words.
     mended: Vec<String>,
-    /// For its device; null while the authority cannot sign: the same proof or code gets it later.
+    /// For its device; null while the authority cannot sign: the same proof or code gets it later, under another
+    /// `Idempotency-Key`.
     receipt: Option<Message>,
 }
 
@@ -182,7 +183,7 @@ fn checked_in_by(_: &Ruling, reply: &Reply) -> Option<AnsweredCheckIn> {
         (
             status = 403,
             description = "Not within the rights, from another machine than the seat's, or nothing may be issued. \
-                           Codes: `forbidden`, `wrong-machine`, `license-ended`.",
+                           Codes: `forbidden`, `wrong-machine`, `license-ended`, `trial-used`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -252,14 +253,16 @@ fn granted_by(_: &Ruling, reply: &Reply) -> Option<Granted> {
         (
             status = 403,
             description = "Not within the rights, not genuine, a recovery from another machine than the seat's, or \
-                           nothing may be issued. Codes: `forbidden`, `bad-signature`, `wrong-machine`, `license-ended`.",
+                           nothing may be issued. Codes: `forbidden`, `bad-signature`, `wrong-machine`, \
+                           `license-ended`, `request-refused`, `trial-used`.",
             body = Details,
             content_type = "application/problem+json",
         ),
         (
             status = 409,
-            description = "The seat cannot be had. Codes: `no-free-seat`, `no-activation-left`, `crowded-handle`, \
-                           `wrong-request`, `outdated`, `answered-before`.",
+            description = "The seat cannot be had, or not before the request is approved. Codes: `no-free-seat`, \
+                           `no-activation-left`, `approval-wanted`, `crowded-handle`, `wrong-request`, `outdated`, \
+                           `answered-before`.",
             body = Details,
             content_type = "application/problem+json",
         ),
