@@ -35,6 +35,9 @@ pub(crate) enum Failure {
     /// Which of them was wrong is not said.
     #[error("the name, the password or the code is wrong")]
     SignInRefused,
+    /// What a server refuses with, and in which words.
+    #[error("{message}")]
+    Told { code: String, message: String },
     /// A person was asked, and did not say yes.
     #[error("nothing was changed")]
     NotConfirmed,
@@ -237,6 +240,7 @@ impl Failure {
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::Unauthenticated => "unauthenticated".into(),
             Self::SignInRefused => "sign-in-refused".into(),
+            Self::Told { code, .. } => code.clone(),
             Self::NotConfirmed => "not-confirmed".into(),
             Self::Forbidden(_) => "forbidden".into(),
             Self::QuotaUsedUp { .. } => "quota-used-up".into(),

@@ -16,6 +16,7 @@
 //! - `service` has a file for each use case. It asks the limits for strangers, looks up, has the library decide, signs,
 //!   stores and notes, in one transaction.
 //! - `store` is the database: SQL and rows. `keys` is the files of keys, which sign.
+//! - `remote` is a client of the calls for administration, for commands that work on a ledger elsewhere.
 //! - `domain` has the plain types that all of them speak in; `failure` says why something was not done.
 //!
 //! Nothing points up this list.
@@ -25,6 +26,7 @@ mod domain;
 mod failure;
 mod http;
 mod keys;
+mod remote;
 #[cfg(test)]
 mod rooms;
 mod service;

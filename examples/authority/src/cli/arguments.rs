@@ -16,6 +16,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
+use zeroize::Zeroizing;
 
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
@@ -31,9 +32,12 @@ use crate::{
     domain::{
         Digest, Location, ProductId,
         filter::{Filter, List},
+        read_hex,
     },
-    failure::Result,
+    failure::{Failure, Result},
     keys::{CERTIFICATE_DAYS, Outside},
+    remote,
+    service::Target,
 };
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
@@ -68,6 +72,16 @@ pub(crate) struct Installation {
     /// which a ledger that was restored to an earlier copy is noticed [default: the file `page` among the keys]
     #[arg(long, global = true, value_name = "FILE", env = "AUTHORITY_PAGE_FILE")]
     page_file: Option<PathBuf>,
+    /// Work on the ledger of a server, at the address of its listener for administration: with a token, and with its
+    /// rights. The token is in the environment variable NODELOCK_TOKEN, or in a file
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<Target>,
+    /// With --server: the file of the token, which only its owner may read
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+    /// With --server: trust the certificates in this file (PEM), and not those that this system trusts
+    #[arg(long, global = true, value_name = "FILE", requires = "server")]
+    pub(crate) ca: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -80,6 +94,18 @@ impl Installation {
 
     pub(crate) fn keys(&self) -> PathBuf {
         self.keys.clone().unwrap_or_else(|| self.dir.join("keys"))
+    }
+
+    /// What a server is called with. Fails with [`Failure::Usage`] where there is none.
+    pub(crate) fn token(&self) -> Result<Zeroizing<String>> {
+        match &self.token_file {
+            Some(file) => remote::token_in(file),
+            None => std::env::var("NODELOCK_TOKEN").map(Zeroizing::new).map_err(|_| {
+                Failure::Usage(
+                    "--server wants a token: in NODELOCK_TOKEN, or in a file by --token-file".into(),
+                )
+            }),
+        }
     }
 
     /// Where the ledger's last page is copied.
@@ -278,10 +304,7 @@ pub(crate) enum AuditCommand {
 }
 
 fn digest(text: &str) -> Result<Digest, String> {
-    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-    let digest = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
-    digest.ok_or_else(|| "64 hex digits are expected".to_owned())
+    read_hex(text).ok_or_else(|| "64 hex digits are expected".to_owned())
 }
 
 #[derive(Subcommand)]

@@ -8,31 +8,28 @@ use std::{
 
 use nodelock::{
     Error, ErrorKind, License, Outcome, Roots,
-    authority::{SeatState, decision::Allow},
+    authority::SeatState,
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    arguments::{
-        AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses,
-        RequestCommand, Reset, SeatArguments,
-    },
-    bulk, customers, events,
-    licenses::Desk,
+    arguments::{AuditCommand, CertificateCommand, Command, Installation, LicenseAct, Licenses},
+    bulk, customers,
+    desk::{Desk, Ledger},
+    events,
+    licenses::{self, Sales},
     mail,
-    output::{self, Listing, Report},
+    output::{self, Listing, Report, json},
     people, products, refusals, requests, seats, webhooks,
 };
 use crate::{
-    domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
+    domain::{Actor, Deactivation, Digest, Occasion, armored, filter::List},
     failure::{Failure, Result},
-    http,
-    keys::{self, Presence, renewal::NewCertificate},
-    service::{
-        self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Sellings, Service,
-        Word,
-    },
+    http::{self, records::Issued},
+    keys::{self, Presence, ROOT_KEY, renewal::NewCertificate},
+    remote::Remote,
+    service::{self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -43,8 +40,43 @@ const CONNECTIONS: u32 = 1;
 /// A server asks its database that many things at a time. On PostgreSQL some of them may wait for one license.
 const SERVER_CONNECTIONS: u32 = 16;
 
-/// Does what was asked for.
-pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
+/// What is done on the ledger's machine alone, and why.
+pub(super) const LOCAL: [(&str, &str); 17] = [
+    ("activate", AT_COUNTER),
+    ("backup", BESIDE),
+    ("certificate new", "the root's private key does not leave its machine"),
+    ("certificate show", "the issuer's certificate is a file beside the ledger"),
+    ("check-in", AT_COUNTER),
+    ("event kinds", "they are those of this program, so no server is asked: leave --server out"),
+    ("init", BESIDE),
+    ("mail sample", "it is for whoever sets up the program that mails, beside the server"),
+    ("policy retention", "how long what is personal is kept is for the ledger's operator to say"),
+    ("product new", "a product's private keys are made where they stay"),
+    ("prune", BESIDE),
+    ("redeem", AT_COUNTER),
+    (
+        "redeem-all",
+        "each proof of a file is redeemed by a call of its own; `POST /v1/admin/redeem` takes one",
+    ),
+    ("restore", BESIDE),
+    ("serve", BESIDE),
+    ("verify", BESIDE),
+    ("vouch", "whoever restored the ledger knows whether it is an earlier copy"),
+];
+/// They have calls, whose answers lack what these commands say beside a refusal.
+const AT_COUNTER: &str = "the portal takes files and codes from afar, and so do `POST /v1/admin/redeem`, `check-ins` and \
+                          `activations`";
+const BESIDE: &str = "it works on the ledger's own files";
+
+/// Does what was asked for; `name` is the command's.
+pub(crate) async fn run(command: &Command, installation: &Installation, name: &str) -> Result<Report> {
+    if let Some(target) = &installation.server {
+        if let Some((_, why)) = LOCAL.iter().find(|(local, _)| *local == name) {
+            return Err(Failure::Usage(format!("`{name}` is not done with --server: {why}")));
+        }
+        let remote = Remote::new(target.clone(), &installation.token()?, installation.ca.as_deref())?;
+        return execute(command, &Desk::Server(remote), installation.json).await;
+    }
     let occasion = Occasion { time: std::time::SystemTime::now().into(), actor: Actor::Vendor(user()) };
     if let Command::Init { product, keep_keys } = command {
         let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
@@ -73,7 +105,7 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     let connections = if serves.is_some() { SERVER_CONNECTIONS } else { CONNECTIONS };
     let report = match Database::open(&installation.database(), connections).await {
         Ok(database) => {
-            let report = execute(command, installation, &database, &occasion).await;
+            let report = on_ledger(command, installation, &database, &occasion).await;
             // A server seals what it notes itself. A command that looks at something waits for nobody who writes.
             let is_server = matches!(command, Command::Serve(_));
             if report.is_ok() && database.has_written() && !is_server {
@@ -100,171 +132,103 @@ fn user() -> String {
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
 }
 
-async fn execute(
+async fn on_ledger(
     command: &Command,
     installation: &Installation,
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let products = service::products(database).await?;
-    let service = async || {
-        let sellings = Sellings::load(database, &installation.keys()).await?;
-        Ok::<_, Failure>(Service::new(database.clone(), sellings, installation.outside()))
-    };
+    // A ledger without an authority is none.
+    service::products(database).await?;
+    let desk = Desk::Ledger(Ledger::new(database, occasion, installation));
+    let report = execute(command, &desk, installation.json).await;
+    desk.ledger()?.end().await;
+    report
+}
+
+async fn execute(command: &Command, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
     match command {
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
         Command::Backup { file } => {
-            service::back_up(database, file, occasion).await?;
-            Ok(output::backed_up(file, &installation.keys()))
+            let ledger = desk.ledger()?;
+            service::back_up(ledger.database, file, ledger.occasion).await?;
+            Ok(output::backed_up(file, &ledger.keys()))
         }
         Command::Verify => {
-            Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
+            let ledger = desk.ledger()?;
+            Ok(output::verified(&service::verify(ledger.database, &ledger.keys(), ledger.occasion).await?))
         }
-        Command::License(Licenses::AtWork(act)) => {
-            at_work(service().await?, async |service| match act {
-                LicenseAct::Reset(reset) => allow(reset, service, occasion).await,
-                LicenseAct::Deactivate { id, reason, yes } => {
-                    seats::deactivate((*id, reason.as_str(), *yes), service, occasion).await
-                }
-            })
-            .await
+        Command::License(Licenses::AtWork(LicenseAct::Reset(reset))) => licenses::allow(reset, desk).await,
+        Command::License(Licenses::AtWork(LicenseAct::Deactivate { id, reason, yes })) => {
+            seats::deactivate(desk, *id, reason, *yes).await
         }
-        Command::License(Licenses::AtDesk(command)) => {
-            let keys = installation.keys();
-            if let LicenseCommand::New(new) = command {
-                // Nothing is signed yet, but what could not be honored must not be sold.
-                Selling::load(&service::product(database, new.product.as_ref()).await?, &keys)?;
-            }
-            let desk = Desk { database, occasion, as_json: installation.json, keys: &keys };
-            desk.run(command).await
-        }
-        Command::Customer(command) => {
-            customers::customers(command, database, occasion, installation.json).await
-        }
-        Command::Order(command) => customers::orders(command, database, occasion, installation.json).await,
-        Command::Product(command) => {
-            products::run(command, &installation.keys(), database, occasion, installation.json).await
-        }
-        Command::Policy(command) => products::policies(command, database, occasion).await,
+        Command::License(Licenses::AtDesk(command)) => Sales { desk, as_json }.run(command).await,
+        Command::Customer(command) => customers::customers(command, desk, as_json).await,
+        Command::Order(command) => customers::orders(command, desk, as_json).await,
+        Command::Product(command) => products::run(command, desk, as_json).await,
+        Command::Policy(command) => products::policies(command, desk).await,
         Command::Activate { file, license, .. } => {
-            at_work(service().await?, async |service| {
-                let file = service.read(read(file)?).await?.activation()?;
-                let handle = file.request().handle;
-                Ok(activated(handle, service.activate(file, *license, occasion).await?))
-            })
-            .await
+            let ledger = desk.ledger()?;
+            let service = ledger.service().await?;
+            let file = service.read(read(file)?).await?.activation()?;
+            let handle = file.request().handle;
+            Ok(activated(handle, service.activate(file, *license, ledger.occasion).await?))
         }
         Command::CheckIn { file, .. } => {
-            at_work(service().await?, async |service| {
-                let claim = service.read(read(file)?).await?.check_in()?;
-                Ok(checked_in(service.check_in(&claim, occasion).await?))
-            })
-            .await
+            let ledger = desk.ledger()?;
+            let service = ledger.service().await?;
+            let claim = service.read(read(file)?).await?.check_in()?;
+            Ok(checked_in(service.check_in(&claim, ledger.occasion).await?))
         }
         Command::RedeemAll { input, out } => {
-            let input = open(input)?;
-            at_work(service().await?, async |service| bulk::redeem_all(input, out, service, occasion).await)
-                .await
+            let (input, ledger) = (open(input)?, desk.ledger()?);
+            bulk::redeem_all(input, out, ledger.service().await?, ledger.occasion).await
         }
         Command::Redeem { input, .. } => {
-            at_work(service().await?, async |service| redeem(input, service, occasion).await).await
+            let ledger = desk.ledger()?;
+            redeem(input, ledger.service().await?, ledger.occasion).await
         }
-        Command::Renew { seat, .. } => {
-            at_work(service().await?, async |service| {
-                Ok(renewed(&service.renew(choice(seat), occasion).await?))
-            })
-            .await
-        }
-        Command::Release { seat, reason, yes, .. } => {
-            let choice = choice(seat);
-            at_work(service().await?, async |service| {
-                seats::release((choice, reason.as_str(), *yes), service, occasion).await
-            })
-            .await
-        }
-        Command::Unrelease { seat, .. } => {
-            at_work(service().await?, async |service| {
-                let license = service.unrelease(choice(seat), occasion).await?;
-                let report = renewed(&license);
-                let words =
-                    format!("Taken back: seat {} is its machine's again. {}", license.handle, report.words);
-                Ok(Report { words, ..report })
-            })
-            .await
-        }
-        Command::ExtendTrial { seat, by } => {
-            let extension = by.extension()?;
-            at_work(service().await?, async |service| {
-                let (seat, until) = service.extend_trial(choice(seat), extension, |_| (), occasion).await?;
-                let handle = seat.handle().to_string();
-                let words = format!(
-                    "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
-                );
-                Ok(Report::new(words, json!({ "handle": handle, "until": until.to_string() })))
-            })
-            .await
-        }
-        Command::Return { seat } => {
-            at_work(service().await?, async |service| {
-                let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();
-                let words = format!("Returned: seat {handle} is back in the pool.");
-                Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
-            })
-            .await
-        }
+        Command::Renew { seat, .. } => seats::renew(desk, seat).await,
+        Command::Release { seat, reason, yes, .. } => seats::release(desk, seat, reason, *yes).await,
+        Command::Unrelease { seat, .. } => seats::unrelease(desk, seat).await,
+        Command::ExtendTrial { seat, by } => seats::extend_trial(desk, seat, by).await,
+        Command::Return { seat } => seats::return_held(desk, seat).await,
         Command::Vouch => {
-            at_work(service().await?, async |service| {
-                Ok(output::vouched(&service.vouch(occasion).await?, occasion.time))
-            })
-            .await
+            let ledger = desk.ledger()?;
+            let history = ledger.service().await?.vouch(ledger.occasion).await?;
+            Ok(output::vouched(&history, ledger.occasion.time))
         }
         Command::List { license, filtered } => {
-            let mut listing = Listing::new("seats", installation.json);
-            let show = |row| listing.row(row, output::seat_words, output::seat);
+            let mut listing = Listing::new("seats", as_json);
+            let show = |row| listing.row(row, output::seat_words, json);
             let mut filter = filtered.read(List::Seats)?;
             if let Some(id) = license {
                 filter = filter.and("license", &id.to_string());
             }
-            service::seats(database, filter, occasion, show).await?;
+            desk.seats(filter, show).await?;
             listing.finish("No seats.")
         }
-        Command::Event(command) => events::events(command, database, occasion, installation.json).await,
-        Command::Webhook(command) => {
-            webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
-        }
-        Command::Mail(command) => mail::run(command, database, occasion, installation.json).await,
-        Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
-        Command::Request(RequestCommand::List { license }) => {
-            requests::list(*license, database, occasion, installation.json).await
-        }
-        Command::Request(RequestCommand::Show { seat }) => {
-            requests::show(choice(seat), database, occasion).await
-        }
-        Command::Request(RequestCommand::Approve { seat }) => {
-            at_work(service().await?, async |service| {
-                requests::rule(choice(seat), Word::Approve, service, occasion).await
-            })
-            .await
-        }
-        Command::Request(RequestCommand::Refuse { seat, reason }) => {
-            at_work(service().await?, async |service| {
-                requests::rule(choice(seat), Word::Refuse(reason), service, occasion).await
-            })
-            .await
-        }
-        Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
-        Command::Token(command) => people::token(command, database, occasion).await,
-        Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
+        Command::Event(command) => events::events(command, desk, as_json).await,
+        Command::Webhook(command) => webhooks::webhooks(command, desk, as_json).await,
+        Command::Mail(command) => mail::run(command, desk, as_json).await,
+        Command::Refusal(command) => refusals::run(command, desk, as_json).await,
+        Command::Request(command) => requests::run(command, desk, as_json).await,
+        Command::Account(command) => people::account(command, desk).await,
+        Command::Token(command) => people::token(command, desk).await,
+        Command::DeploymentKey(command) => people::deployment_key(command, desk).await,
         Command::Certificate(CertificateCommand::Show { product }) => {
-            let product = service::product(database, product.as_ref()).await?;
-            let selling = Selling::load(&product, &installation.keys())?;
-            Ok(output::certificate(&selling.signer.certificate, occasion.time))
+            let ledger = desk.ledger()?;
+            let product = service::product(ledger.database, product.as_ref()).await?;
+            let selling = Selling::load(&product, &ledger.keys())?;
+            Ok(output::certificate(&selling.signer.certificate, ledger.occasion.time))
         }
         Command::Certificate(CertificateCommand::New(new)) => {
+            let (ledger, keys) = (desk.ledger()?, desk.ledger()?.keys());
+            let (database, occasion) = (ledger.database, ledger.occasion);
             let product = service::product(database, new.product.as_ref()).await?;
-            let directory = product.keys(&installation.keys());
-            let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
+            let directory = product.keys(&keys);
+            let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(ROOT_KEY));
             let new = NewCertificate {
                 root_key: &root_key,
                 new_key: new.new_key,
@@ -272,14 +236,16 @@ async fn execute(
                 serial: new.serial,
                 source: service::source(&product),
             };
-            let certificate =
-                service::certify(database, &installation.keys(), &product, &new, occasion).await?;
+            let certificate = service::certify(database, &keys, &product, &new, occasion).await?;
             let mut report = output::certificate(&certificate, occasion.time);
             report.words +=
                 "\nA server that is running takes it in within a minute, or at once when it gets SIGHUP.";
             Ok(report)
         }
         Command::Serve(arguments) => {
+            let ledger = desk.ledger()?;
+            let (database, keys) = (ledger.database, ledger.keys());
+            let products = service::products(database).await?;
             let is_sold = |name: &String| products.iter().any(|product| product.name == *name);
             if let Some(other) = arguments.product.as_ref().filter(|name| !is_sold(name)) {
                 let names: Vec<&str> = products.iter().map(|product| product.name.as_str()).collect();
@@ -289,7 +255,7 @@ async fn execute(
                 );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let vault = match service::vault(database, &installation.keys()).await {
+            let vault = match service::vault(database, &keys).await {
                 Err(failure @ Failure::VaultMissing) => {
                     // Devices need the server more than anybody needs the copies.
                     tracing::warn!(event = "vault-missing", error = failure.message());
@@ -297,13 +263,14 @@ async fn execute(
                 }
                 vault => vault?,
             };
-            let service = service().await?.with_vault(vault);
-            keys::finish(&installation.keys());
-            http::run(arguments, &installation.keys(), service).await?;
+            let service = ledger.new_service().await?.with_vault(vault);
+            keys::finish(&keys);
+            http::run(arguments, &keys, service).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Prune => {
-            let pruned = service::prune(database, occasion).await?;
+            let ledger = desk.ledger()?;
+            let pruned = service::prune(ledger.database, ledger.occasion).await?;
             let counts = pruned.members().into_iter().filter(|(_, count)| *count > 0);
             let counts: Vec<_> = counts.map(|(name, count)| format!("{count} of {name}")).collect();
             let words = match counts.is_empty() {
@@ -317,7 +284,7 @@ async fn execute(
         Command::Audit(AuditCommand::Verify { digests, licenses }) => {
             let by_hand = |digest: &Digest| Kept { by: "somebody".to_owned(), digest: *digest };
             let mut kept: Vec<Kept> = digests.iter().map(by_hand).collect();
-            let roots = Roots::new(products.iter().map(|product| product.root));
+            let roots = if licenses.is_empty() { Roots::new([]) } else { desk.roots().await? };
             for file in licenses {
                 let license = License::verify(&read(file)?, &roots)?;
                 let digest = license.chain().ok_or_else(|| {
@@ -327,25 +294,15 @@ async fn execute(
                 })?;
                 kept.push(Kept { by: format!("the device of seat {}", license.handle), digest });
             }
-            Ok(output::verified_audit(&service::verify_audit(database, &kept, occasion).await?))
+            Ok(output::verified_audit(&desk.verify_audit(&kept).await?))
         }
         Command::Audit(AuditCommand::List { limit }) => {
-            let mut listing = Listing::new("audit", installation.json);
-            let show = |row| listing.row(row, output::audit_words, output::audit);
-            service::audit(database, *limit, occasion, show).await?;
+            let mut listing = Listing::new("audit", as_json);
+            let show = |row| listing.row(row, output::audit_words, json);
+            desk.audit(*limit, show).await?;
             listing.finish("Nothing happened yet.")
         }
     }
-}
-
-/// Does what is signed for, and notes that this is over: the ledger is out of service then, unless a server is at work.
-async fn at_work(service: Service, act: impl AsyncFnOnce(&Service) -> Result<Report>) -> Result<Report> {
-    let report = act(&service).await;
-    if let Err(failure) = service.stop_alone().await {
-        // What was done stays done. A later start may think that something is missing.
-        eprintln!("warning: that this is over could not be noted: {}", failure.message());
-    }
-    report
 }
 
 async fn init(
@@ -395,20 +352,11 @@ fn activated(handle: Handle, activated: Activated) -> Report {
     }
 }
 
-fn renewed(license: &License) -> Report {
-    let until = license.lease_until.map_or_else(String::new, |time| format!(", leased until {time}"));
-    let words = format!("Renewed: seat {}, revision {}{until}.", license.handle, license.revision);
-    let fields = json!({
-        "handle": license.handle.to_string(),
-        "revision": license.revision,
-        "lease_until": license.lease_until.map(|time| time.to_string()),
-    });
-    Report::new(words, fields).with_document("license", license.to_text())
-}
-
 fn checked_in(checked_in: CheckedIn) -> Report {
     match checked_in {
-        CheckedIn::Renewed(license) => renewed(&license),
+        CheckedIn::Renewed(license) => {
+            seats::issued_words(&Issued::from(&*license)).with_document("license", license.to_text())
+        }
         CheckedIn::Revoked(revocation) => {
             let handle = revocation.handle.to_string();
             let words = format!(
@@ -480,29 +428,6 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
             Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, text))
         }
     }
-}
-
-async fn allow(reset: &Reset, service: &Service, occasion: &Occasion) -> Result<Report> {
-    let of = reset.allowance.into();
-    let allow = reset.extra.map_or(Allow::Reset, Allow::Extra);
-    let license = service.allow(reset.id, of, allow, &reset.reason, occasion).await?;
-    let balance = license.balance(of, occasion.time);
-    let words = match balance.left() {
-        Some(left) => format!("License {}: {of}: {} used, {left} left.", reset.id, balance.used),
-        None => format!("License {}: {of}: without limit.", reset.id),
-    };
-    let fields = json!({
-        "license": reset.id.to_string(),
-        "allowance": of.name(),
-        "allowed": balance.allowed,
-        "used": balance.used,
-        "left": balance.left(),
-    });
-    Ok(Report::new(words, fields))
-}
-
-fn choice(seat: &SeatArguments) -> SeatChoice {
-    SeatChoice { handle: seat.handle, device: seat.device }
 }
 
 /// A file, or standard input for `-`.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use nodelock::Error;
 
+use super::output::shown;
 use crate::failure::{Failure, Result};
 
 /// Asks on a terminal whether something is meant, unless `yes` says so.
@@ -18,6 +19,8 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<()> {
     }
     let failed = |error| Error::io("terminal", error);
     let mut asking = io::stderr();
+    // Names of computers are strangers' words.
+    let question = shown(question).replace('\n', "\u{FFFD}");
     write!(asking, "{question} [y/N] ").and_then(|()| asking.flush()).map_err(failed)?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(failed)?;

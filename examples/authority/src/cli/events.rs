@@ -1,38 +1,21 @@
 //! What each command about events does.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     arguments::{EventCommand, ListedEvents},
-    output::{Listing, Report},
+    desk::Desk,
+    output::{Listing, Report, json},
 };
-use crate::{
-    domain::{EventRow, Occasion},
-    failure::Result,
-    service::{self, Database},
-};
+use crate::{failure::Result, http::records::Event, service};
 
-/// How many are read at a time.
-const PAGE: u32 = 500;
-
-pub(crate) async fn events(
-    command: &EventCommand,
-    database: &Database,
-    occasion: &Occasion,
-    as_json: bool,
-) -> Result<Report> {
+pub(super) async fn events(command: &EventCommand, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
     match command {
         EventCommand::List(ListedEvents { license, after, limit }) => {
             let mut listing = Listing::new("events", as_json);
-            let (mut after, mut left) = (after.clone(), *limit);
-            loop {
-                let most = left.min(PAGE);
-                let page = service::events_after(database, *license, &after, most, occasion).await?;
-                left -= u32::try_from(page.len()).unwrap_or(left);
-                let Some(last) = page.last() else { return listing.finish("Nothing happened yet.") };
-                after.clone_from(&last.id);
-                page.into_iter().map(Ok).try_for_each(|event| listing.row(event, words, value))?;
-            }
+            let show = |row| listing.row(row, words, json);
+            desk.events(*license, (after, *limit), show).await?;
+            listing.finish("Nothing happened yet.")
         }
         EventCommand::Kinds => {
             let kinds = service::event_kinds();
@@ -41,26 +24,12 @@ pub(crate) async fn events(
     }
 }
 
-pub(super) fn words(event: &EventRow) -> String {
-    let EventRow { id, license, sequence, at, kind, seat, from, to } = event;
-    let mut line = format!("{id}  {at}  {kind:<26}  license {license} #{sequence}");
-    if let Some(seat) = seat {
+pub(super) fn words(event: &Event) -> String {
+    let Event { id, license, sequence, at, r#type, handle, from, to, .. } = event;
+    let mut line = format!("{id}  {at}  {type:<26}  license {license} #{sequence}");
+    if let Some(handle) = handle {
         let state = |state: &Option<String>| state.as_deref().unwrap_or("none").to_owned();
-        line += &format!("  seat {}: {} -> {}", seat.handle, state(from), state(to));
+        line += &format!("  seat {handle}: {} -> {}", state(from), state(to));
     }
     line
-}
-
-pub(super) fn value(event: &EventRow) -> Value {
-    json!({
-        "id": event.id,
-        "license": event.license.to_string(),
-        "sequence": event.sequence,
-        "at": event.at.to_string(),
-        "type": event.kind,
-        "handle": event.seat.map(|seat| seat.handle.to_string()),
-        "device": event.seat.map(|seat| seat.device_key.to_string()),
-        "from": event.from,
-        "to": event.to,
-    })
 }

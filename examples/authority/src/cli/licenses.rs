@@ -2,77 +2,72 @@
 
 use std::{cell::Cell, fs, io::Write as _, path::Path};
 
-use nodelock::{
-    Error, LicenseId,
-    authority::{LicenseRecord, LicenseTerms},
-};
+use nodelock::{Error, LicenseId, authority::LicenseKeyName};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
-    output::{self, Listing, Report},
+    arguments::{Changes, LicenseCommand, NewKey, NewLicense, Reset},
+    desk::{Desk, Ledger},
+    output::{self, Listing, Report, json as record},
 };
 use crate::{
-    domain::{CustomerId, LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
+    domain::{CustomerId, LicenseHint, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
+    http::records::{Change, Counter, HintBody, ShownKey, Sold, SoldLicense},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, InPlaceOf, NewOrder, Offer, Placed, Sale},
+    remote::{Remote, terms, unreadable},
+    service::{self, Buyer, InPlaceOf, NewOrder, Offer, Placed, Sale, Selling},
 };
 
 /// Where a vendor deals with licenses.
-pub(crate) struct Desk<'a> {
-    pub(crate) database: &'a Database,
-    pub(crate) occasion: &'a Occasion,
-    pub(crate) as_json: bool,
-    /// Where the keys are.
-    pub(crate) keys: &'a Path,
+pub(super) struct Sales<'a> {
+    pub(super) desk: &'a Desk<'a>,
+    pub(super) as_json: bool,
 }
 
-impl Desk<'_> {
-    pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
+impl Sales<'_> {
+    pub(super) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
+        let desk = self.desk;
         match command {
-            LicenseCommand::New(new) => self.sell(new).await,
+            LicenseCommand::New(new) => match desk {
+                Desk::Ledger(ledger) => self.sell(ledger, new).await,
+                Desk::Server(remote) => self.have_sold(remote, new).await,
+            },
             LicenseCommand::List { customer, filtered } => {
                 let mut listing = Listing::new("licenses", self.as_json);
-                let now = self.occasion.time;
-                let show =
-                    |row| listing.row(row, output::license_words, |license| output::license(license, now));
+                let show = |row| listing.row(row, output::license_words, record);
                 let mut filter = filtered.read(List::Licenses)?;
                 if let Some(id) = customer {
                     filter = filter.and("customer", &id.to_string());
                 }
-                service::licenses(self.database, filter, self.occasion, show).await?;
+                desk.licenses(filter, show).await?;
                 listing.finish("No licenses.")
             }
-            LicenseCommand::Show { id } => {
-                let view = service::license(self.database, *id, self.occasion).await?;
-                output::license_view(&view, self.occasion.time)
-            }
+            LicenseCommand::Show { id } => Ok(output::license_view(&desk.license(*id).await?)),
             LicenseCommand::Find { hint } => self.find(hint).await,
             LicenseCommand::Edit { id, customer, terms, changing } => {
                 self.edit(*id, terms, *customer, *changing).await
             }
-            LicenseCommand::Extend { id, by, changing } => self.extend(*id, by, *changing).await,
+            LicenseCommand::Extend { id, by, changing } => {
+                Ok(changed(*id, &desk.extend(*id, by, *changing).await?, *changing))
+            }
             LicenseCommand::Rekey { new, hint } => {
                 self.rekey(new, hint.as_deref().map_or(InPlaceOf::All, InPlaceOf::Ending)).await
             }
             LicenseCommand::AddKey(new) => self.rekey(new, InPlaceOf::None).await,
             LicenseCommand::RevokeKey { id, hint } => {
-                let hint = service::revoke_key(self.database, *id, hint, |_| Ok(()), self.occasion).await?;
+                let hint = desk.revoke_key(*id, hint).await?;
                 let words = format!("The key ..{hint} of license {id} activates nothing any more.");
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": hint })))
             }
             LicenseCommand::ShowKey { id, hint } => {
-                let vault = Vault::open(self.keys)?;
-                let hint = hint.as_deref();
-                let key = service::kept_key(self.database, vault.as_ref(), *id, hint, self.occasion).await?;
+                let key = desk.kept_key(*id, hint.as_deref()).await?;
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
             }
             LicenseCommand::SendKey { id, hint } => {
-                let (hint, occasion) = (hint.as_deref(), self.occasion);
-                let sent = service::send_key(self.database, *id, hint, |_| Ok(()), occasion).await?;
+                let sent = desk.send_key(*id, hint.as_deref()).await?;
                 let words = format!(
                     "The key ..{} of license {id} is on its way to its customer: a server with --mail-command sends it.",
                     sent.key_hint
@@ -85,7 +80,7 @@ impl Desk<'_> {
                 Err(Failure::Usage("a license that is void stays so; say --yes if that is meant".into()))
             }
             LicenseCommand::Void { id, reason, yes: true } => {
-                let changed = service::void(self.database, *id, reason, self.occasion).await?;
+                let changed = desk.void(*id, reason).await?;
                 let already = if changed { "" } else { " already" };
                 let words = format!(
                     "License {id} is void{already}. Nothing is issued for it any more; devices go on to the end of their \
@@ -99,9 +94,12 @@ impl Desk<'_> {
         }
     }
 
-    async fn sell(&self, new: &NewLicense) -> Result<Report> {
+    async fn sell(&self, ledger: &Ledger<'_>, new: &NewLicense) -> Result<Report> {
+        let (database, occasion) = (ledger.database, ledger.occasion);
         let named = new.product.as_ref();
-        let product = service::product_within_reach(self.database, named, Act::Sell, self.occasion).await?;
+        // Nothing is signed yet, but what could not be honored must not be sold.
+        Selling::load(&service::product(database, named).await?, &ledger.keys())?;
+        let product = service::product_within_reach(database, named, Act::Sell, occasion).await?;
         let mut said = new.terms.said()?;
         new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
         let order = match &new.order {
@@ -113,9 +111,9 @@ impl Desk<'_> {
                     customer: new.customer,
                     reseller: new.reseller.clone(),
                 };
-                match service::place_order(self.database, &product, order, self.occasion).await? {
+                match service::place_order(database, &product, order, occasion).await? {
                     Placed::New(order) => Some(order),
-                    Placed::Before(licenses) => return Ok(sold_already(&licenses, id)),
+                    Placed::Before(licenses) => return Ok(sold_already(&hint_bodies(&licenses), id)),
                 }
             }
             None => None,
@@ -123,22 +121,22 @@ impl Desk<'_> {
         match (&new.licensee, new.customer) {
             (Some(_), _) => {}
             (None, Some(id)) => {
-                let customer = service::customer(self.database, id, self.occasion).await?;
+                let customer = service::customer(database, id, occasion).await?;
                 said.say("licensee", customer.details.name.into());
             }
             (None, None) => return Err(Failure::Usage("say who licenses it".into())),
         }
-        let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
+        let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {
-                let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
-                let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
-                (vec![Offer { terms, key: Zeroizing::new(typed.clone()) }], Report::new(words, fields))
+                let report = sold_with_given_key(terms.id, &terms.licensee, terms.seats);
+                (vec![Offer { terms, key: Zeroizing::new(typed.clone()) }], report)
             }
             None => {
                 let offers = service::offers(&terms, new.count)?;
-                let report = sold(&terms, &offers, file);
+                let keys: Vec<_> = offers.iter().map(|offer| (offer.terms.id, offer.key.as_str())).collect();
+                let report = sold(&terms.licensee, terms.seats, &keys, file);
                 (offers, report)
             }
         };
@@ -151,31 +149,62 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = self.vault().await?;
+        let vault = vault(ledger).await?;
         let vault = vault.as_ref();
         let buyer = Buyer { order: order.as_ref(), customer: new.customer, mails: new.mail };
-        let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
+        let outcome = service::sell(database, vault, &offers, buyer, hand_over, occasion).await;
         let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
         match outcome {
             Ok(Sale::Done) => Ok(report),
             Ok(Sale::Before(licenses)) => {
-                Ok(sold_already(&licenses, new.order.as_deref().unwrap_or_default()))
+                Ok(sold_already(&hint_bodies(&licenses), new.order.as_deref().unwrap_or_default()))
             }
             Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should
-    /// not fail for that.
-    async fn vault(&self) -> Result<Option<Vault>> {
-        match service::vault(self.database, self.keys).await {
-            Err(failure @ Failure::VaultMissing) => {
-                eprintln!("warning: {}", failure.message());
-                Ok(None)
-            }
-            vault => vault,
+    /// Has a server sell. It sells once, however often the connection breaks.
+    async fn have_sold(&self, remote: &Remote, new: &NewLicense) -> Result<Report> {
+        let file = new.keys_out.file.as_deref();
+        check_new(file)?;
+        let body = json!({
+            "product": new.product.as_ref().map(ToString::to_string),
+            "licensee": new.licensee,
+            "customer": new.customer.map(|id| id.to_string()),
+            "terms": terms(&new.terms.said()?),
+            "reseller": new.reseller,
+            "order": new.order,
+            "count": new.count,
+            "mail": new.mail,
+            "key": new.key,
+        });
+        let answer: Sold = remote.post("/licenses", &body, None).await?;
+        if !answer.sold {
+            let hint = |license: SoldLicense| HintBody {
+                id: license.id,
+                key_hint: license.key_hint.unwrap_or_default(),
+            };
+            let licenses: Vec<HintBody> = answer.licenses.into_iter().map(hint).collect();
+            return Ok(sold_already(&licenses, new.order.as_deref().unwrap_or_default()));
         }
+        let (Some(licensee), Some(seats)) = (&answer.licensee, answer.seats) else {
+            return Err(unreadable("it does not say what was sold"));
+        };
+        let mut keys = Vec::new();
+        for license in &answer.licenses {
+            let id = license.id.parse().map_err(|_| unreadable("a license has no id"))?;
+            match &license.key {
+                Some(key) => keys.push((id, checked(key)?)),
+                None => return Ok(sold_with_given_key(id, licensee, seats)),
+            }
+        }
+        let written = file.map_or(Ok(()), |path| write_keys(path, keys.iter().copied()));
+        Ok(match written {
+            Ok(()) => sold(licensee, seats, &keys, file),
+            // They are sold, so their keys are shown instead.
+            Err(failure) => sold(licensee, seats, &keys, None).with_failure(failure),
+        })
     }
 
     /// Brings keys to where they are safe: into a new file, or onto standard output.
@@ -193,21 +222,13 @@ impl Desk<'_> {
 
     async fn find(&self, hint: &str) -> Result<Report> {
         let hint = hint.trim_start_matches('.');
-        let mut found = service::licenses_by_hint(self.database, hint, self.occasion).await?;
+        let mut found = self.desk.licenses_by_hint(hint).await?;
         if found.is_empty() {
             // Keys that this program makes have capital letters; a vendor's own may have any.
-            found = service::licenses_by_hint(self.database, &hint.to_uppercase(), self.occasion).await?;
+            found = self.desk.licenses_by_hint(&hint.to_uppercase()).await?;
         }
-        let lines = found.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint));
-        let words = if found.is_empty() { "No license has such a key.".to_owned() } else { lines.collect() };
+        let words = if found.is_empty() { "No license has such a key.".to_owned() } else { lines(&found) };
         Ok(Report::new(words, json!({ "licenses": hints(&found) })))
-    }
-
-    async fn extend(&self, id: LicenseId, by: &ExtendBy, changing: Changes) -> Result<Report> {
-        let extension = by.extension()?;
-        let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
-        Ok(changed(id, &edited, changing))
     }
 
     async fn edit(
@@ -221,27 +242,38 @@ impl Desk<'_> {
         if said.is_empty() && customer.is_none() {
             return Err(Failure::Usage("say what is to change".into()));
         }
-        let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::edit_and_give(self.database, id, &said, customer, how, self.occasion).await?;
-        Ok(changed(id, &edited, changing))
+        Ok(changed(id, &self.desk.edit(id, (&said, customer), changing).await?, changing))
     }
 
     async fn rekey(&self, rekey: &NewKey, place: InPlaceOf<'_>) -> Result<Report> {
-        let (id, file) = (rekey.id, rekey.keys_out.file.as_deref());
+        let file = rekey.keys_out.file.as_deref();
         let handed_over = Cell::new(false);
         let hand_over = |key: &str| {
             if rekey.key.is_none() {
-                self.hand_over([(id, key)].into_iter(), file, &rekeyed(id, Some(key), place))?;
+                let report = rekeyed(rekey.id, Some(key), place);
+                self.hand_over([(rekey.id, key)].into_iter(), file, &report)?;
                 handed_over.set(true);
             }
             Ok(())
         };
-        let vault = self.vault().await?;
-        let new = (rekey.key.as_deref(), place);
-        match service::rekey(self.database, vault.as_ref(), id, new, hand_over, self.occasion).await {
+        let outcome = match self.desk {
+            Desk::Ledger(ledger) => {
+                let (vault, new) = (vault(ledger).await?, (rekey.key.as_deref(), place));
+                let (database, occasion) = (ledger.database, ledger.occasion);
+                let hint = service::rekey(database, vault.as_ref(), rekey.id, new, hand_over, occasion).await;
+                hint.map(|hint| hint.key_hint)
+            }
+            Desk::Server(remote) => {
+                check_new(file)?;
+                let made = have_rekeyed(remote, rekey, place).await?;
+                hand_over(&made)?;
+                LicenseKeyName::new(&made).map(|name| name.hint()).ok_or_else(|| unreadable("it has no key"))
+            }
+        };
+        match outcome {
             Ok(hint) => {
-                let mut report = rekeyed(id, None, place);
-                report.fields.insert("key_hint".into(), hint.key_hint.into());
+                let mut report = rekeyed(rekey.id, None, place);
+                report.fields.insert("key_hint".into(), hint.into());
                 if let Some(path) = file {
                     report.words += &format!(" It is in {}.", path.display());
                     report.fields.insert("keys_out".into(), path.display().to_string().into());
@@ -254,7 +286,7 @@ impl Desk<'_> {
     }
 
     async fn suspend(&self, id: LicenseId, suspended: bool) -> Result<Report> {
-        let changed = service::set_suspended(self.database, id, suspended, self.occasion).await?;
+        let changed = self.desk.set_suspended(id, suspended).await?;
         let state = if suspended { "suspended" } else { "in force" };
         let already = if changed { "" } else { " already" };
         let words = format!("License {id} is {state}{already}.");
@@ -265,72 +297,145 @@ impl Desk<'_> {
     }
 }
 
-/// What is said of licenses with new keys, which are in `file` or shown.
-fn sold(terms: &LicenseTerms, offers: &[Offer], file: Option<&Path>) -> Report {
-    let LicenseTerms { licensee, seats, .. } = terms;
-    let of = |offer: &Offer| {
-        let key = if file.is_none() { Value::from(offer.key.as_str()) } else { Value::Null };
-        json!({ "license": offer.terms.id.to_string(), "key": key })
-    };
-    let (mut words, mut fields) = match offers {
-        [one] => (format!("License {} for {licensee}.", one.terms.id), of(one)),
-        _ => {
-            let licenses: Vec<Value> = offers.iter().map(of).collect();
-            (format!("{} licenses for {licensee}.", offers.len()), json!({ "licenses": licenses }))
+/// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should not
+/// fail for that.
+async fn vault(ledger: &Ledger<'_>) -> Result<Option<Vault>> {
+    match service::vault(ledger.database, &ledger.keys()).await {
+        Err(failure @ Failure::VaultMissing) => {
+            eprintln!("warning: {}", failure.message());
+            Ok(None)
+        }
+        vault => vault,
+    }
+}
+
+/// Has a server give a license a new key, and returns it.
+async fn have_rekeyed(remote: &Remote, rekey: &NewKey, place: InPlaceOf<'_>) -> Result<Zeroizing<String>> {
+    let id = rekey.id;
+    let mut body = json!({});
+    if let Some(key) = &rekey.key {
+        body["key"] = key.as_str().into();
+    }
+    let path = match place {
+        InPlaceOf::None => format!("/licenses/{id}/keys"),
+        InPlaceOf::All => format!("/licenses/{id}/rekey"),
+        InPlaceOf::Ending(hint) => {
+            body["hint"] = hint.into();
+            format!("/licenses/{id}/rekey")
         }
     };
-    fields["seats"] = (*seats).into();
-    match (file, offers) {
+    let ShownKey { key, .. } = remote.post(&path, &body, None).await?;
+    checked(&key)?;
+    Ok(Zeroizing::new(key))
+}
+
+/// A key that stands on one line.
+fn checked(key: &str) -> Result<&str> {
+    let is_key = !key.is_empty() && key.len() <= 1024 && !key.chars().any(char::is_control);
+    if is_key { Ok(key) } else { Err(unreadable("a key is no line of text")) }
+}
+
+/// Fails where a file is that keys are to be written to: nothing should be sold then.
+fn check_new(file: Option<&Path>) -> Result<()> {
+    match file {
+        Some(path) if path.symlink_metadata().is_ok() => {
+            let error = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
+            Err(Error::io(path.display().to_string(), error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets a license use an allowance up anew.
+pub(super) async fn allow(reset: &Reset, desk: &Desk<'_>) -> Result<Report> {
+    let Reset { id, allowance, extra, reason } = reset;
+    let Counter { license, counter, allowed, used, left } =
+        desk.allow(*id, (*allowance).into(), *extra, reason).await?;
+    let words = match left {
+        Some(left) => format!("License {license}: {counter}: {used} used, {left} left."),
+        None => format!("License {license}: {counter}: without limit."),
+    };
+    let fields = json!({
+        "license": license, "allowance": counter, "allowed": allowed, "used": used, "left": left,
+    });
+    Ok(Report::new(words, fields))
+}
+
+/// What is said of a license with a key that was typed.
+fn sold_with_given_key(id: LicenseId, licensee: &str, seats: u32) -> Report {
+    let words = format!("License {id} for {licensee}, with the given key.");
+    Report::new(words, json!({ "license": id.to_string(), "key": null, "seats": seats }))
+}
+
+/// What is said of licenses with new keys, which are in `file` or shown.
+fn sold(licensee: &str, seats: u32, keys: &[(LicenseId, &str)], file: Option<&Path>) -> Report {
+    let of = |(id, key): &(LicenseId, &str)| {
+        let key = if file.is_none() { Value::from(*key) } else { Value::Null };
+        json!({ "license": id.to_string(), "key": key })
+    };
+    let (mut words, mut fields) = match keys {
+        [one] => (format!("License {} for {licensee}.", one.0), of(one)),
+        _ => {
+            let licenses: Vec<Value> = keys.iter().map(of).collect();
+            (format!("{} licenses for {licensee}.", keys.len()), json!({ "licenses": licenses }))
+        }
+    };
+    fields["seats"] = seats.into();
+    match (file, keys) {
         (Some(path), _) => {
             words += &format!(" Their keys are in {}.", path.display());
             fields["keys_out"] = path.display().to_string().into();
         }
-        (None, [one]) => words += &format!(" Its key:\n\n    {}\n", one.key.as_str()),
+        (None, [(_, key)]) => words += &format!(" Its key:\n\n    {key}\n"),
         (None, _) => {
             words += " Their keys:\n";
-            offers
-                .iter()
-                .for_each(|offer| words += &format!("\n    {}  {}", offer.terms.id, offer.key.as_str()));
+            keys.iter().for_each(|(id, key)| words += &format!("\n    {id}  {key}"));
         }
     }
     Report::new(words, fields)
 }
 
-fn sold_already(licenses: &[LicenseHint], order: &str) -> Report {
-    let lines = licenses.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint));
+fn sold_already(licenses: &[HintBody], order: &str) -> Report {
     let fields = json!({ "order": order, "licenses": hints(licenses) });
-    Report::new(lines.collect::<String>(), fields).with_failure(Failure::SoldAlready(order.to_owned()))
+    Report::new(lines(licenses), fields).with_failure(Failure::SoldAlready(order.to_owned()))
 }
 
-pub(super) fn hints(licenses: &[LicenseHint]) -> Vec<Value> {
-    let hint =
-        |license: &LicenseHint| json!({ "license": license.id.to_string(), "key_hint": license.key_hint });
+fn hint_bodies(licenses: &[LicenseHint]) -> Vec<HintBody> {
+    licenses.iter().map(HintBody::from).collect()
+}
+
+/// A line for each license.
+pub(super) fn lines(licenses: &[HintBody]) -> String {
+    licenses.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint)).collect()
+}
+
+pub(super) fn hints(licenses: &[HintBody]) -> Vec<Value> {
+    let hint = |license: &HintBody| json!({ "license": license.id, "key_hint": license.key_hint });
     licenses.iter().map(hint).collect()
 }
 
 /// What a change of terms came to, or would.
-fn changed(id: LicenseId, edited: &Edited, changing: Changes) -> Report {
-    let LicenseRecord { terms, usage, .. } = &edited.license;
-    let version = edited.version;
-    let words = match &edited.changes[..] {
+fn changed(id: LicenseId, change: &Change, changing: Changes) -> Report {
+    let Change { version, changes, seats } = change;
+    let words = match &changes[..] {
         [] => format!("License {id} has these terms already."),
         changes if changing.dry_run => {
             format!("License {id} would change: {}. Nothing was changed.", changes.join(", "))
         }
-        changes if usage.taken > terms.seats => format!(
+        changes if seats.taken > seats.total => format!(
             "License {id}: {}. {} seats are taken: they stay, and none is given until there are fewer.",
             changes.join(", "),
-            usage.taken
+            seats.taken
         ),
         changes => format!("License {id}: {}. Devices hear of it when they check in.", changes.join(", ")),
     };
     let fields = json!({
         "license": id.to_string(),
         "version": version,
-        "changes": edited.changes,
-        "changed": !edited.changes.is_empty() && !changing.dry_run,
+        "changes": changes,
+        "changed": !changes.is_empty() && !changing.dry_run,
         "dry_run": changing.dry_run,
-        "seats": { "total": terms.seats, "taken": usage.taken },
+        "seats": seats,
     });
     Report::new(words, fields)
 }

@@ -5,6 +5,7 @@ mod bulk;
 mod commands;
 mod confirm;
 mod customers;
+mod desk;
 mod events;
 mod licenses;
 mod mail;
@@ -18,7 +19,7 @@ mod webhooks;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
-use clap::Parser as _;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use self::{
     arguments::{Arguments, Command},
@@ -32,8 +33,12 @@ const LEFT_BEHIND: Duration = Duration::from_secs(1);
 /// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage, 3 an
 /// order that was sold before.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let parsed = Arguments::command().try_get_matches().and_then(|matches| {
+        let name = name(&matches);
+        Ok((Arguments::from_arg_matches(&matches)?, name))
+    });
+    let (arguments, name) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
             return finish(&Failure::Usage(error.kind().to_string()).into(), None, true);
         }
@@ -48,7 +53,7 @@ pub fn main() -> ExitCode {
     };
     let report = match runtime.enable_all().build() {
         Ok(runtime) => {
-            let report = runtime.block_on(commands::run(&arguments.command, &arguments.installation));
+            let report = runtime.block_on(commands::run(&arguments.command, &arguments.installation, &name));
             runtime.shutdown_timeout(LEFT_BEHIND);
             report
         }
@@ -64,6 +69,17 @@ pub fn main() -> ExitCode {
         _ => None,
     };
     finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)
+}
+
+/// What a command is called, with those that it stands below.
+fn name(matches: &ArgMatches) -> String {
+    let mut names = Vec::new();
+    let mut below = matches.subcommand();
+    while let Some((name, matches)) = below {
+        names.push(name);
+        below = matches.subcommand();
+    }
+    names.join(" ")
 }
 
 fn finish(report: &Report, out: Option<&Path>, as_json: bool) -> ExitCode {
@@ -85,7 +101,7 @@ mod tests {
 
     use clap::CommandFactory as _;
 
-    use super::arguments::Arguments;
+    use super::{arguments::Arguments, commands::LOCAL};
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
@@ -192,5 +208,8 @@ mod tests {
         found.sort();
         let rules: BTreeMap<&str, Option<Act>> = COMMANDS.into_iter().collect();
         assert_eq!(found, rules.keys().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        for (name, _) in LOCAL {
+            assert!(rules.contains_key(name), "there is no command {name}");
+        }
     }
 }

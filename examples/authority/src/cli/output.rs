@@ -7,19 +7,21 @@ use std::{
 };
 
 use nodelock::{
-    Certificate, Error, LicenseId, Timestamp,
-    authority::{Allowance, History, LicenseRecord, SeatName},
+    Certificate, Error, LicenseId, PublicKey, Timestamp,
+    authority::{History, SeatName},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{
-        AuditRow, Customer, CustomerDetails, Finding, KeyRow, LicenseRow, OrderRow, Product, SeatRow,
-        TermsVersion, hex,
-    },
+    domain::Finding,
     failure::{Failure, Result},
+    http::records::{
+        AuditLine, Broken, Chain, CustomerBody, KeyBody, LicenseBody, OrderBody, ProductBody, SeatBody,
+        VersionBody, ViewBody,
+    },
     keys,
-    service::{LicenseView, Restored, UNSEEN, Verified, VerifiedAudit, differences},
+    service::{Restored, UNSEEN, Verified},
 };
 
 /// What a command comes to.
@@ -63,7 +65,7 @@ impl From<Failure> for Report {
 
 /// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read.
 /// Names and reasons come from outside. Lines stay lines.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let is_seen = |c: char| {
         !c.is_control()
             && !matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
@@ -205,218 +207,82 @@ fn failed_to_print(error: io::Error) -> Error {
     Error::io("standard output", error)
 }
 
-pub(crate) fn customer_words(customer: &Customer) -> String {
-    let CustomerDetails { name, email, external_id, .. } = &customer.details;
+/// A record as a program reads it.
+pub(super) fn json(record: &impl Serialize) -> Value {
+    serde_json::to_value(record).unwrap_or_default()
+}
+
+pub(super) fn customer_words(customer: &CustomerBody) -> String {
+    let CustomerBody { id, name, email, external_id, .. } = customer;
     let more = [email, external_id].into_iter().filter(|text| !text.is_empty());
-    more.fold(format!("{}  {name}", customer.id), |line, text| line + ", " + text)
+    more.fold(format!("{id}  {name}"), |line, text| line + ", " + text)
 }
 
-pub(crate) fn customer(customer: &Customer) -> Value {
-    let CustomerDetails { name, email, external_id, notes, language } = &customer.details;
-    json!({
-        "id": customer.id.to_string(),
-        "name": name,
-        "email": email,
-        "external_id": external_id,
-        "notes": notes,
-        "language": language,
-        "created": customer.created.to_string(),
-        "revision": customer.revision,
-        "erased": time(customer.erased),
-    })
-}
-
-pub(crate) fn order_words(row: &OrderRow) -> String {
-    let OrderRow { order, sold, is_void } = row;
-    let mut line = format!("{}  {sold}  {} of {}", order.key.id, order.count, order.key.product);
-    if let Some(customer) = order.customer {
+pub(super) fn order_words(order: &OrderBody) -> String {
+    let OrderBody { id, sold, count, product, customer, reseller, state, .. } = order;
+    let mut line = format!("{id}  {sold}  {count} of {product}");
+    if let Some(customer) = customer {
         line += &format!(" for customer {customer}");
     }
-    if !order.reseller.is_empty() {
-        line += &format!(" by {}", order.reseller);
+    if !reseller.is_empty() {
+        line += &format!(" by {reseller}");
     }
-    if *is_void { line + ", VOID" } else { line }
+    if state == "void" { line + ", VOID" } else { line }
 }
 
-pub(crate) fn order(row: &OrderRow) -> Value {
-    let OrderRow { order, sold, is_void } = row;
-    json!({
-        "id": order.key.id,
-        "product": order.key.product.to_string(),
-        "seller": order.key.seller,
-        "customer": order.customer.map(|id| id.to_string()),
-        "reseller": order.reseller,
-        "terms": order.said,
-        "count": order.count,
-        "sold": sold.to_string(),
-        "state": if *is_void { "void" } else { "sold" },
-    })
-}
-
-pub(crate) fn product_words(product: &Product) -> String {
+pub(super) fn product_words(product: &ProductBody) -> String {
     format!("{}  {}  root {}", product.id, product.name, product.root)
 }
 
-pub(crate) fn product(product: &Product) -> Value {
-    json!({
-        "id": product.id.to_string(),
-        "name": product.name,
-        "root": product.root.to_string(),
-        "terms": product.template,
-        "created": product.created.to_string(),
-        "revision": product.revision,
-        "keeps_keys": product.keeps_keys,
-        "trial_license": product.trial_license.map(|id| id.to_string()),
-    })
-}
-
-pub(crate) fn license_words(row: &LicenseRow) -> String {
-    let LicenseRecord { terms, usage, .. } = &row.license;
-    let mut line = format!(
-        "{}  ..{:<5}  {:>3} of {} taken  {}",
-        terms.id, row.key_hint, usage.taken, terms.seats, terms.licensee
-    );
-    if !terms.edition.is_empty() {
-        line += &format!(", {}", terms.edition);
+pub(super) fn license_words(license: &LicenseBody) -> String {
+    let LicenseBody { id, key_hint, licensee, edition, expires, suspended, voided, seats, .. } = license;
+    let trial_days = &license.trial_days;
+    let mut line = format!("{id}  ..{key_hint:<5}  {:>3} of {} taken  {licensee}", seats.taken, seats.total);
+    if !edition.is_empty() {
+        line += &format!(", {edition}");
     }
-    if let Some(expires) = terms.expires {
+    if let Some(expires) = expires {
         line += &format!(", expires {expires}");
     }
-    if let Some(days) = terms.trial_days {
+    if let Some(days) = trial_days {
         line += &format!(", a trial of {days} days");
     }
-    match row.voided {
+    match voided {
         Some(_) => line + ", VOID",
-        None if terms.suspended => line + ", SUSPENDED",
+        None if *suspended => line + ", SUSPENDED",
         None => line,
     }
 }
 
-pub(crate) fn license(row: &LicenseRow, now: Timestamp) -> Value {
-    let LicenseRow { license, key_hint, created, version, voided, customer } = row;
-    let terms = &license.terms;
-    let features: Vec<Value> = terms
-        .features
-        .iter()
-        .map(|feature| json!({ "name": feature.name, "limit": feature.limit, "expires": time(feature.expires) }))
-        .collect();
-    json!({
-        "id": terms.id.to_string(),
-        "key_hint": key_hint,
-        "created": created.to_string(),
-        "product": terms.product,
-        "licensee": terms.licensee,
-        "edition": terms.edition,
-        "features": features,
-        "metadata": pairs(&terms.metadata),
-        "starts": terms.starts.to_string(),
-        "expires": time(terms.expires),
-        "trial_days": terms.trial_days,
-        "lease_days": terms.lease_days,
-        "margin_days": terms.margin_days,
-        "updates_until": time(terms.updates_until),
-        "suspended": terms.suspended,
-        "version": version,
-        "voided": time(*voided),
-        "customer": customer.map(|id| id.to_string()),
-        "seats": seats(license, now),
-    })
-}
-
 /// All there is of a license.
-pub(crate) fn license_view(view: &LicenseView, now: Timestamp) -> Result<Report> {
-    let mut words = license_words(&view.row) + "\n";
-    let Value::Object(mut fields) = license(&view.row, now) else { return Ok(Report::new(words, json!({}))) };
-    let mut keys = Vec::new();
-    for KeyRow { hint, created, revoked, sealed, .. } in &view.keys {
-        let state = revoked.map_or_else(String::new, |revoked| format!(", revoked {revoked}"));
-        let kept = if sealed.is_some() { ", kept" } else { "" };
-        words += &format!("  key ..{hint}, made {created}{state}{kept}\n");
-        keys.push(json!({
-            "key_hint": hint, "created": created.to_string(), "revoked": time(*revoked), "kept": sealed.is_some(),
-        }));
+pub(super) fn license_view(view: &ViewBody) -> Report {
+    let mut words = license_words(&view.license) + "\n";
+    for KeyBody { key_hint, created, revoked, kept } in &view.keys {
+        let state = revoked.as_ref().map_or_else(String::new, |revoked| format!(", revoked {revoked}"));
+        let kept = if *kept { ", kept" } else { "" };
+        words += &format!("  key ..{key_hint}, made {created}{state}{kept}\n");
     }
-    let (mut versions, mut before) = (Vec::new(), None);
-    for TermsVersion { version, at, actor, terms } in &view.versions {
-        let changes = before.map_or(Ok(Vec::new()), |before| differences(before, terms))?;
+    for VersionBody { version, at, actor, changes, .. } in &view.versions {
         words += &format!("  version {version}, {at}, {actor}  {}\n", changes.join(", "));
-        versions.push(json!({
-            "version": version, "at": at.to_string(), "actor": actor, "changes": changes, "terms": terms,
-        }));
-        before = Some(terms);
     }
-    fields.insert("keys".to_owned(), keys.into());
-    fields.insert("versions".to_owned(), versions.into());
-    Ok(Report::new(words, fields.into()))
+    Report::new(words, json(view))
 }
 
-/// The seats of a license, and how far its allowances are used: `deactivations` and `activations` are those of its
-/// terms, the others those of the present period.
-fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
-    let terms = &license.terms;
-    let mut seats = json!({
-        "total": terms.seats,
-        "taken": license.usage.taken,
-        "deactivations": terms.deactivations,
-        "activations": terms.activations,
-        "period_days": terms.period_days,
-        "next_period": time(terms.next_period(now)),
-    });
-    for of in Allowance::ALL {
-        let balance = license.balance(of, now);
-        seats[format!("{of}_used")] = balance.used.into();
-        seats[format!("{of}_left")] = balance.left().into();
-        seats[format!("{of}_percent")] = balance.percent().into();
-    }
-    seats
-}
-
-pub(crate) fn seat_words(seat: &SeatRow) -> String {
-    let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
+pub(super) fn seat_words(seat: &SeatBody) -> String {
+    let machine = seat.machine.iter().map(|(name, value)| format!("  {name}={value}"));
+    // A request that was cancelled under an unknown license key has none.
+    let license = seat.license.clone().unwrap_or_else(|| LicenseId::NONE.to_string());
+    let device = seat.device.parse::<PublicKey>();
     format!(
-        "{}  {:<9}{}{}  since {}  license {}  device {}{}",
+        "{}  {:<9}{}{}  since {}  license {license}  device {}{}",
         seat.handle,
-        seat.state.name(),
+        seat.state,
         if seat.lapsed { "  lapsed" } else { "" },
-        seat.came_back_at.map(|last| format!("  came back {last}")).unwrap_or_default(),
+        seat.came_back_at.as_ref().map(|last| format!("  came back {last}")).unwrap_or_default(),
         seat.changed,
-        license_of(seat),
-        seat.device_key.id(),
+        device.map_or_else(|_| seat.device.clone(), |device| device.id().to_string()),
         machine.collect::<String>()
     )
-}
-
-pub(crate) fn seat(seat: &SeatRow) -> Value {
-    json!({
-        "handle": seat.handle.to_string(),
-        "device": seat.device_key.to_string(),
-        "license": license_of(seat).to_string(),
-        "state": seat.state.name(),
-        "granted": seat.granted.to_string(),
-        "changed": seat.changed.to_string(),
-        "issued": seat.issued.to_string(),
-        "label": seat.label,
-        "contact": seat.contact.to_string(),
-        "ends": time(seat.ends),
-        "lapsed": seat.lapsed,
-        "reason": seat.reason,
-        "counted": seat.counted,
-        "revision": seat.revision,
-        "wrong_codes": seat.codes_tried,
-        "copies": seat.copies,
-        "came_back": seat.came_back,
-        "came_back_at": time(seat.came_back_at),
-        "virtual_machine": seat.virtual_machine,
-        "container": seat.container,
-        "machine": pairs(&seat.device.pairs()),
-        "application": seat.device.application,
-        "library": seat.device.library,
-    })
-}
-
-/// The license of a seat. A request that was cancelled under an unknown license key has the id that stands for none.
-fn license_of(seat: &SeatRow) -> LicenseId {
-    seat.license.unwrap_or(LicenseId::NONE)
 }
 
 pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
@@ -444,39 +310,23 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
     Report::new(words, fields)
 }
 
-pub(crate) fn audit_words(row: &AuditRow) -> String {
-    let actor = match &row.peer {
-        Some(peer) => format!("{}@{peer}", row.actor),
-        None => row.actor.clone(),
+pub(super) fn audit_words(line: &AuditLine) -> String {
+    let AuditLine { at, actor, peer, action, license, handle, from, to, detail, personal, .. } = line;
+    let actor = match peer {
+        Some(peer) => format!("{actor}@{peer}"),
+        None => actor.clone(),
     };
-    let mut line = format!("{}  {actor:<12}  {:<17}", row.at, row.action);
-    if let Some(handle) = row.handle {
-        line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
+    let mut words = format!("{at}  {actor:<12}  {action:<17}");
+    if let Some(handle) = handle {
+        words += &format!("  seat {handle}: {} -> {}", state(from), state(to));
     }
-    if let Some(license) = &row.license {
-        line += &format!("  license {license}");
+    if let Some(license) = license {
+        words += &format!("  license {license}");
     }
-    for words in [Some(&row.detail), row.personal.as_ref()].into_iter().flatten().filter(|w| !w.is_empty()) {
-        line += &format!("  {words}");
+    for more in [Some(detail), personal.as_ref()].into_iter().flatten().filter(|more| !more.is_empty()) {
+        words += &format!("  {more}");
     }
-    line
-}
-
-pub(crate) fn audit(row: &AuditRow) -> Value {
-    json!({
-        "at": row.at.to_string(),
-        "actor": row.actor,
-        "role": row.role,
-        "peer": row.peer,
-        "action": row.action,
-        "license": row.license.map(|license| license.to_string()),
-        "handle": row.handle.map(|handle| handle.to_string()),
-        "device": row.device.map(|device| device.to_string()),
-        "from": row.from,
-        "to": row.to,
-        "detail": row.detail,
-        "personal": row.personal,
-    })
+    words
 }
 
 pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
@@ -569,34 +419,33 @@ fn finding_value(finding: &Finding) -> Value {
     })
 }
 
-pub(super) fn verified_audit(verified: &VerifiedAudit) -> Report {
-    let VerifiedAudit { chain, findings, found } = verified;
+pub(super) fn verified_audit(chain: &Chain) -> Report {
+    let finding = |Broken { table, column, row, detail }: &Broken| Finding {
+        table: table.clone(),
+        column: column.clone(),
+        license: None,
+        seat: None,
+        row: row.clone(),
+        detail: detail.clone(),
+    };
+    let findings: Vec<Finding> = chain.findings.iter().map(finding).collect();
     let mut words: String = findings.iter().map(finding_words).collect();
+    let found = chain.found;
     words += &format!(
         "{} seals of {} lines looked at, {} lines without a seal yet, {found} findings.\n",
         chain.seals, chain.lines, chain.unsealed
     );
     if let Some(newest) = &chain.newest {
-        let digest = hex(&newest.digest());
         words += &format!(
             "The newest is seal {} of {}. Keep its digest elsewhere, and `audit verify --digest` tells whether the chain \
-             still has it:\n\n    {digest}\n",
-            newest.number, newest.at
+             still has it:\n\n    {}\n",
+            newest.number, newest.at, newest.digest
         );
     }
-    let newest = chain.newest.as_ref().map(|newest| {
-        json!({ "number": newest.number, "at": newest.at.to_string(), "digest": hex(&newest.digest()) })
-    });
-    let fields = json!({
-        "seals": chain.seals,
-        "lines": chain.lines,
-        "unsealed": chain.unsealed,
-        "newest": newest,
-        "found": found,
-        "findings": findings.iter().map(finding_value).collect::<Vec<_>>(),
-    });
+    let mut fields = json(chain);
+    fields["findings"] = findings.iter().map(finding_value).collect();
     let report = Report::new(words, fields);
-    if *found > 0 { report.with_failure(Failure::Findings(*found)) } else { report }
+    if found > 0 { report.with_failure(Failure::Findings(found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {
@@ -618,8 +467,4 @@ pub(super) fn vouched(history: &History, now: Timestamp) -> Report {
 
 fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
-}
-
-pub(super) fn pairs(pairs: &[(String, String)]) -> Value {
-    pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
 }

@@ -1,51 +1,41 @@
 //! What each command about accounts, tokens and deployment keys does.
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _},
-    path::Path,
-};
+use std::io::{self, BufRead as _, IsTerminal as _};
 
-use nodelock::{Error, Timestamp};
-use serde_json::{Value, json};
+use nodelock::Error;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     arguments::{AccountCommand, DeploymentKeyCommand, TokenCommand},
-    output::Report,
+    desk::Desk,
+    output::{Report, json},
 };
 use crate::{
-    domain::{Account, Credential, CredentialKind, Occasion},
+    domain::CredentialKind,
     failure::{Failure, Result},
-    service::{self, AccountChange, CredentialRow, Database, NewCredential, SecondFactor},
+    http::records::{AccountBody, DeploymentKeyBody, Factor, NewSecret, TokenBody},
+    service::{AccountChange, NewCredential},
 };
 
 /// More than any password that is taken.
 const LONGEST_LINE: u64 = 4096;
 
-pub(crate) async fn account(
-    command: &AccountCommand,
-    keys: &Path,
-    database: &Database,
-    occasion: &Occasion,
-) -> Result<Report> {
+pub(super) async fn account(command: &AccountCommand, desk: &Desk<'_>) -> Result<Report> {
     let change = async |name: &str, change, words: String| {
-        let changed = service::change_account(database, name, change, occasion).await?;
+        let changed = desk.change_account(name, change).await?;
         Ok(Report::new(words, json!({ "account": name, "changed": changed })))
     };
     match command {
         AccountCommand::New { name, role } => {
-            let password = password()?;
-            let vault = service::vault(database, keys).await?;
-            let new = (name.as_str(), *role, password);
-            let factor = service::new_account(database, vault.as_ref(), new, |_| Ok(()), occasion).await?;
-            Ok(second_factor(&format!("Account {name}, {role}."), name, &factor))
+            let factor = desk.new_account(name, *role, password()?).await?;
+            Ok(second_factor(&format!("Account {name}, {role}."), &factor))
         }
         AccountCommand::List => {
-            let accounts = service::accounts(database, occasion).await?;
+            let accounts = desk.accounts().await?;
             let words: String = accounts.iter().map(account_words).collect();
-            let values: Vec<Value> = accounts.iter().map(account_value).collect();
             let words = if words.is_empty() { "No accounts.".to_owned() } else { words };
-            Ok(Report::new(words, json!({ "accounts": values })))
+            Ok(Report::new(words, json!({ "accounts": accounts })))
         }
         AccountCommand::Disable { name } => {
             change(name, AccountChange::Disabled(true), format!("Account {name} is disabled.")).await
@@ -58,10 +48,8 @@ pub(crate) async fn account(
             change(name, AccountChange::Password(password()?), words).await
         }
         AccountCommand::Totp { name } => {
-            let vault = service::vault(database, keys).await?;
-            let factor =
-                service::new_second_factor(database, vault.as_ref(), name, |_| Ok(()), occasion).await?;
-            Ok(second_factor(&format!("Account {name} has a new second factor."), name, &factor))
+            let factor = desk.new_second_factor(name).await?;
+            Ok(second_factor(&format!("Account {name} has a new second factor."), &factor))
         }
         AccountCommand::Role { name, role } => {
             change(name, AccountChange::Role(*role), format!("Account {name} is {role}.")).await
@@ -69,39 +57,23 @@ pub(crate) async fn account(
     }
 }
 
-fn second_factor(words: &str, name: &str, factor: &SecondFactor) -> Report {
-    let SecondFactor { secret, link, recovery } = factor;
+fn second_factor(words: &str, factor: &Factor) -> Report {
+    let Factor { secret, link, recovery_codes, .. } = factor;
     let words = format!(
         "{words} Its second factor, shown this once, for an authenticator:\n\n    {secret}\n    {link}\n\n\
          Recovery codes, each good once in place of a code:\n\n    {}\n",
-        recovery.join("\n    ")
+        recovery_codes.join("\n    ")
     );
-    let fields = json!({ "account": name, "secret": secret, "link": link, "recovery_codes": recovery });
-    Report::new(words, fields)
+    Report::new(words, json(factor))
 }
 
-fn account_words(account: &Account) -> String {
-    let Account { name, role, created, recovery, .. } = account;
-    let left = recovery.len();
-    let disabled = account.disabled.map_or_else(String::new, |at| format!("  disabled {at}"));
-    format!("{name:<20}  {role:<8}  since {created}  {left} recovery codes left{disabled}\n")
+fn account_words(account: &AccountBody) -> String {
+    let AccountBody { name, role, created, disabled, recovery_codes_left } = account;
+    let disabled = disabled.as_ref().map_or_else(String::new, |at| format!("  disabled {at}"));
+    format!("{name:<20}  {role:<8}  since {created}  {recovery_codes_left} recovery codes left{disabled}\n")
 }
 
-fn account_value(account: &Account) -> Value {
-    json!({
-        "name": account.name,
-        "role": account.role.name(),
-        "created": account.created.to_string(),
-        "disabled": account.disabled.map(|at| at.to_string()),
-        "recovery_codes_left": account.recovery.len(),
-    })
-}
-
-pub(crate) async fn token(
-    command: &TokenCommand,
-    database: &Database,
-    occasion: &Occasion,
-) -> Result<Report> {
+pub(super) async fn token(command: &TokenCommand, desk: &Desk<'_>) -> Result<Report> {
     match command {
         TokenCommand::New(new) => {
             let mut scopes = new.scopes.clone();
@@ -109,88 +81,67 @@ pub(crate) async fn token(
             scopes.dedup();
             let (name, product) = (new.name.clone(), new.product.clone());
             let new = NewCredential::Token { name, scopes, product, expires: new.expires };
-            made("Token", "token", service::new_credential(database, new, |_, _| Ok(()), occasion).await?)
+            Ok(made("Token", "token", &desk.new_credential(new).await?))
         }
-        TokenCommand::List => list(database, occasion, CredentialKind::Token).await,
+        TokenCommand::List => {
+            let tokens = desk.tokens().await?;
+            let words: String = tokens.iter().map(token_words).collect();
+            let words = if words.is_empty() { "No tokens.".to_owned() } else { words };
+            Ok(Report::new(words, json!({ "tokens": tokens })))
+        }
         TokenCommand::Revoke { id } => {
-            let which = (CredentialKind::Token, id.as_str());
-            revoked("Token", service::revoke(database, which, occasion).await?, id)
+            Ok(revoked("Token", desk.revoke(CredentialKind::Token, id).await?, id))
         }
     }
 }
 
-pub(crate) async fn deployment_key(
-    command: &DeploymentKeyCommand,
-    database: &Database,
-    occasion: &Occasion,
-) -> Result<Report> {
+pub(super) async fn deployment_key(command: &DeploymentKeyCommand, desk: &Desk<'_>) -> Result<Report> {
     match command {
         DeploymentKeyCommand::New(new) => {
             let (name, license) = (new.name.clone(), new.license);
             let (most, expires) = (new.limit, new.expires);
             let new = NewCredential::DeploymentKey { name, license, most, expires };
-            made(
-                "Deployment key",
-                "deployment_key",
-                service::new_credential(database, new, |_, _| Ok(()), occasion).await?,
-            )
+            Ok(made("Deployment key", "deployment_key", &desk.new_credential(new).await?))
         }
-        DeploymentKeyCommand::List => list(database, occasion, CredentialKind::DeploymentKey).await,
+        DeploymentKeyCommand::List => {
+            let keys = desk.deployment_keys().await?;
+            let words: String = keys.iter().map(deployment_key_words).collect();
+            let words = if words.is_empty() { "No deployment keys.".to_owned() } else { words };
+            Ok(Report::new(words, json!({ "deployment_keys": keys })))
+        }
         DeploymentKeyCommand::Revoke { id } => {
-            let which = (CredentialKind::DeploymentKey, id.as_str());
-            revoked("Deployment key", service::revoke(database, which, occasion).await?, id)
+            Ok(revoked("Deployment key", desk.revoke(CredentialKind::DeploymentKey, id).await?, id))
         }
     }
 }
 
-fn made(what: &str, field: &str, (id, secret): (String, Zeroizing<String>)) -> Result<Report> {
-    let words = format!("{what} {id}, shown this once:\n\n    {}\n", secret.as_str());
-    Ok(Report::new(words, json!({ "id": id, field: secret.as_str() })))
+fn made(what: &str, field: &str, NewSecret { id, secret }: &NewSecret) -> Report {
+    let words = format!("{what} {id}, shown this once:\n\n    {secret}\n");
+    Report::new(words, json!({ "id": id, field: secret }))
 }
 
-fn revoked(what: &str, changed: bool, id: &str) -> Result<Report> {
+fn revoked(what: &str, changed: bool, id: &str) -> Report {
     let already = if changed { "" } else { " already" };
-    Ok(Report::new(format!("{what} {id} is revoked{already}."), json!({ "id": id, "changed": changed })))
+    Report::new(format!("{what} {id} is revoked{already}."), json!({ "id": id, "changed": changed }))
 }
 
-async fn list(database: &Database, occasion: &Occasion, kind: CredentialKind) -> Result<Report> {
-    let rows = service::credentials(database, kind, occasion).await?;
-    let (words, values): (Vec<String>, Vec<Value>) = rows.iter().map(credential).unzip();
-    let (field, none) = match kind {
-        CredentialKind::Token => ("tokens", "No tokens."),
-        CredentialKind::DeploymentKey => ("deployment_keys", "No deployment keys."),
-    };
-    let words = if words.is_empty() { none.to_owned() } else { words.concat() };
-    Ok(Report::new(words, json!({ field: values })))
+fn token_words(token: &TokenBody) -> String {
+    let product = token.product.as_deref().map_or_else(String::new, |name| format!(" of {name}"));
+    let line = format!("{}  {}{product}  {}", token.id, token.scopes.join(" "), token.name);
+    line + &times([&token.last_used, &token.expires, &token.revoked])
 }
 
-fn credential(row: &CredentialRow) -> (String, Value) {
-    let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    let seen = time(row.seen);
-    let (id, name, expires, revoked, what, mut value) = match &row.credential {
-        Credential::Token(token) => {
-            let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
-            let product = token.product.as_deref().map_or_else(String::new, |name| format!(" of {name}"));
-            let what = scopes.join(" ") + &product;
-            let value = json!({ "scopes": scopes, "product": token.product });
-            (&token.id, &token.name, token.expires, token.revoked, what, value)
-        }
-        Credential::DeploymentKey(key) => {
-            let what = format!("{} of {} of license {}", key.used, key.most, key.license);
-            let value = json!({ "license": key.license.to_string(), "limit": key.most, "used": key.used });
-            (&key.id, &key.name, key.expires, key.revoked, what, value)
-        }
-    };
-    let mut words = format!("{id}  {what}  {name}");
-    for (label, at) in [("last used", &seen), ("ends", &time(expires)), ("revoked", &time(revoked))] {
-        at.iter().for_each(|at| words += &format!("  {label} {at}"));
-    }
-    value["id"] = id.as_str().into();
-    value["name"] = name.as_str().into();
-    value["last_used"] = seen.into();
-    value["expires"] = time(expires).into();
-    value["revoked"] = time(revoked).into();
-    (words + "\n", value)
+fn deployment_key_words(key: &DeploymentKeyBody) -> String {
+    let DeploymentKeyBody { id, name, license, limit, used, .. } = key;
+    let line = format!("{id}  {used} of {limit} of license {license}  {name}");
+    line + &times([&key.last_used, &key.expires, &key.revoked])
+}
+
+/// The end of a line: when something was last used, ends, and was revoked.
+fn times(of: [&Option<String>; 3]) -> String {
+    let labels = ["last used", "ends", "revoked"].into_iter();
+    let said = labels.zip(of).filter_map(|(label, at)| Some(format!("  {label} {}", at.as_ref()?)));
+    said.collect::<String>() + "\n"
 }
 
 /// Reads a new password: twice from the terminal, where it is not shown, or the first line of standard input. It is

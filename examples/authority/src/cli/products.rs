@@ -1,53 +1,49 @@
 //! What each command about products does.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::{
     arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
-    output::{self, Listing, Report},
+    desk::Desk,
+    output::{self, Listing, Report, json},
 };
 use crate::{
-    domain::{Occasion, Retention, RetentionChange, Said},
+    domain::{Retention, RetentionChange, Said},
     failure::{Failure, Result},
+    http::records::ProductBody,
     keys::ROOT_KEY,
-    service::{self, Change, Database, Keys, ProductEdit},
+    service::{self, Change, Keys, ProductEdit},
 };
 
-pub(crate) async fn run(
-    command: &ProductCommand,
-    keys: &Path,
-    database: &Database,
-    occasion: &Occasion,
-    as_json: bool,
-) -> Result<Report> {
+pub(super) async fn run(command: &ProductCommand, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
     match command {
         ProductCommand::New { name, id, keep_keys, terms } => {
-            let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
+            let ledger = desk.ledger()?;
+            let (keys, wanted) = (ledger.keys(), if *keep_keys { Keys::Kept } else { Keys::New });
             let (named, said) = ((name.as_str(), id.as_ref()), terms.said()?);
-            let product = service::new_product(database, keys, named, &said, wanted, occasion).await?;
+            let product = service::new_product(ledger.database, &keys, named, &said, wanted, ledger.occasion);
+            let product = product.await?;
             let words = format!(
                 "Product {} is there. Applications embed the root public key:\n\n    {}\n\n\
                  Keep {} somewhere offline. A server that is running takes the product in within a minute, or at once \
                  when it gets SIGHUP.",
                 product.id,
                 product.root,
-                product.keys(keys).join(ROOT_KEY).display()
+                product.keys(&keys).join(ROOT_KEY).display()
             );
-            Ok(Report::new(words, output::product(&product)))
+            Ok(Report::new(words, json(&ProductBody::of(&product)?)))
         }
         ProductCommand::List => {
             let mut listing = Listing::new("products", as_json);
-            for product in service::products(database).await? {
-                listing.row(Ok(product), output::product_words, output::product)?;
+            for product in desk.products().await? {
+                listing.row(Ok(product), output::product_words, json)?;
             }
             listing.finish("No products.")
         }
         ProductCommand::Show { id } => {
-            let product = service::product(database, id.as_ref()).await?;
-            let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
-            Ok(Report::new(words, output::product(&product)))
+            let product = desk.product(id.as_ref()).await?;
+            let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.terms));
+            Ok(Report::new(words, json(&product)))
         }
         ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
             Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
@@ -60,36 +56,30 @@ pub(crate) async fn run(
             };
             let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
             let edit = ProductEdit { terms, keeps_keys: *keeps_keys, trial_license };
-            let product =
-                service::edit_product(database, id.as_ref(), (&edit, *if_version), |_| Ok(()), occasion)
-                    .await?;
+            let product = desk.edit_product(id.as_ref(), &edit, *if_version).await?;
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
                 product.id,
-                terms_words(&product.template)
+                terms_words(&product.terms)
             );
-            Ok(Report::new(words, output::product(&product)))
+            Ok(Report::new(words, json(&product)))
         }
     }
 }
 
-pub(crate) async fn policies(
-    command: &PolicyCommand,
-    database: &Database,
-    occasion: &Occasion,
-) -> Result<Report> {
+pub(super) async fn policies(command: &PolicyCommand, desk: &Desk<'_>) -> Result<Report> {
     let policies = match command {
-        PolicyCommand::Show => service::policies(database).await?,
+        PolicyCommand::Show => desk.policies().await?,
         PolicyCommand::Edit { if_version, edited } => {
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
-            service::edit_policies(database, (&change, *if_version), |_| Ok(()), occasion).await?
+            desk.edit_policies(&change, *if_version).await?
         }
         PolicyCommand::Retention(arguments) => {
-            let change = RetentionChange::from(arguments);
+            let (change, ledger) = (RetentionChange::from(arguments), desk.ledger()?);
             let retention = match change == RetentionChange::default() {
-                true => service::retention(database).await?,
-                false => service::edit_retention(database, change, occasion).await?,
+                true => service::retention(ledger.database).await?,
+                false => service::edit_retention(ledger.database, change, ledger.occasion).await?,
             };
             let Retention { audit_days, evidence_days, check_in_days, refusal_days } = retention;
             let words = format!(
@@ -99,8 +89,8 @@ pub(crate) async fn policies(
             return Ok(Report::new(words, json!(retention)));
         }
     };
-    let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));
-    Ok(Report::new(words, json!({ "terms": policies, "version": policies.version()? })))
+    let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies.terms));
+    Ok(Report::new(words, json(&policies)))
 }
 
 /// Fails with [`Failure::Usage`] when nothing is to change.
@@ -112,10 +102,10 @@ fn said(edited: &EditedTerms) -> Result<Said> {
 }
 
 /// A line for each of the terms.
-fn terms_words(said: &Said) -> String {
+fn terms_words(said: &Value) -> String {
     let line = |(name, value): (&String, &Value)| format!("  {name}: {value}\n");
-    match said.is_empty() {
-        true => "  nothing is said\n".to_owned(),
-        false => said.members().iter().map(line).collect(),
+    match said.as_object() {
+        Some(said) if !said.is_empty() => said.iter().map(line).collect(),
+        _ => "  nothing is said\n".to_owned(),
     }
 }

@@ -1,88 +1,58 @@
 //! What each command about requests for approval does.
 
-use nodelock::{LicenseId, authority::Approval};
-use serde_json::{Value, json};
+use nodelock::PublicKey;
 
-use super::output::{Listing, Report};
+use super::{
+    arguments::RequestCommand,
+    desk::Desk,
+    output::{Listing, Report, json},
+};
 use crate::{
-    domain::{Occasion, RequestRow, SeatChoice},
     failure::Result,
-    service::{self, Database, Service, Word},
+    http::records::{OneRequest, RequestBody},
+    service::Word,
 };
 
-/// Shows the requests of a license, or all of them.
-pub(crate) async fn list(
-    license: Option<LicenseId>,
-    database: &Database,
-    occasion: &Occasion,
-    as_json: bool,
-) -> Result<Report> {
-    let mut listing = Listing::new("requests", as_json);
-    let show = |row| listing.row(row, words, fields);
-    service::requests(database, license, occasion, show).await?;
-    listing.finish("No requests.")
+pub(super) async fn run(command: &RequestCommand, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
+    match command {
+        RequestCommand::List { license } => {
+            let mut listing = Listing::new("requests", as_json);
+            let show = |row| listing.row(row, words, json);
+            desk.requests(*license, show).await?;
+            listing.finish("No requests.")
+        }
+        RequestCommand::Show { seat } => {
+            let request = desk.request(seat.choice()).await?;
+            Ok(Report::new(words(&request), json(&request)))
+        }
+        RequestCommand::Approve { seat } => Ok(ruled(&desk.rule(seat.choice(), Word::Approve).await?)),
+        RequestCommand::Refuse { seat, reason } => {
+            Ok(ruled(&desk.rule(seat.choice(), Word::Refuse(reason)).await?))
+        }
+    }
 }
 
-/// Shows one.
-pub(crate) async fn show(choice: SeatChoice, database: &Database, occasion: &Occasion) -> Result<Report> {
-    let row = service::request(database, choice, occasion).await?;
-    Ok(Report::new(words(&row), fields(&row)))
-}
-
-/// Rules on one.
-pub(crate) async fn rule(
-    choice: SeatChoice,
-    word: Word<'_>,
-    service: &Service,
-    occasion: &Occasion,
-) -> Result<Report> {
-    let approval = service.rule(choice, word, occasion).await?;
-    let handle = approval.name().handle;
-    let words = match approval.ends() {
+/// What is said of a request that was ruled on.
+fn ruled(request: &RequestBody) -> Report {
+    let RequestBody { handle, ends, .. } = request;
+    let words = match ends {
         Some(end) => format!(
             "Approved: the request for seat {handle} gets its license when it comes again until {end}, if a seat is \
              free then."
         ),
         None => format!("Refused: the device of the request for seat {handle} hears so when it asks again."),
     };
-    Ok(Report::new(words, ruled(&approval)))
+    Report::new(words, json(request))
 }
 
-fn words(row: &RequestRow) -> String {
-    let approval = &row.approval;
-    let mut line = format!(
-        "{}  {:<8}  asked {}  license {}  device {}",
-        approval.name().handle,
-        approval.state().name(),
-        approval.asked(),
-        approval.license_id(),
-        approval.name().device_key.id()
-    );
-    for (name, value) in [("computer", approval.label()), ("from", &row.peer), ("reason", approval.reason())]
-    {
+fn words(row: &OneRequest) -> String {
+    let RequestBody { handle, device, license, state, asked, reason, label, .. } = &row.request;
+    let device = device.parse::<PublicKey>().map_or_else(|_| device.clone(), |key| key.id().to_string());
+    let mut line = format!("{handle}  {state:<8}  asked {asked}  license {license}  device {device}");
+    for (name, value) in [("computer", label), ("from", &row.peer), ("reason", reason)] {
         if !value.is_empty() {
             line += &format!("  {name}={value}");
         }
     }
     line
-}
-
-fn fields(row: &RequestRow) -> Value {
-    let mut fields = ruled(&row.approval);
-    fields["label"] = row.approval.label().into();
-    fields["peer"] = row.peer.clone().into();
-    fields
-}
-
-fn ruled(approval: &Approval) -> Value {
-    json!({
-        "handle": approval.name().handle.to_string(),
-        "device": approval.name().device_key.to_string(),
-        "license": approval.license_id().to_string(),
-        "state": approval.state().name(),
-        "asked": approval.asked().to_string(),
-        "ruled": approval.ruled().map(|time| time.to_string()),
-        "ends": approval.ends().map(|end| end.to_string()),
-        "reason": approval.reason(),
-    })
 }

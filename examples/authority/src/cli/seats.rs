@@ -1,95 +1,92 @@
-//! What each command that releases seats does.
+//! What each command about one seat, or about all seats of a license, does.
 
-use nodelock::{
-    LicenseId,
-    authority::{Seat, SeatState},
-};
+use nodelock::{LicenseId, authority::SeatState};
 use serde_json::{Value, json};
 
-use super::{confirm::confirm, output::Report};
-use crate::{
-    domain::{Occasion, SeatChoice},
-    failure::Result,
-    service::{self, Deactivated, Service},
+use super::{
+    arguments::{ExtendBy, SeatArguments},
+    confirm::confirm,
+    desk::Desk,
+    output::{Report, json},
 };
+use crate::{
+    domain::SeatChoice,
+    failure::Result,
+    http::records::{DeactivatedSeat, ExtendedTrial, Issued, OneSeat},
+    remote::unreadable,
+};
+
+impl SeatArguments {
+    pub(super) fn choice(&self) -> SeatChoice {
+        SeatChoice { handle: self.handle, device: self.device }
+    }
+}
 
 /// Releases a seat, once a person has seen whose it is.
 pub(super) async fn release(
-    (choice, reason, yes): (SeatChoice, &str, bool),
-    service: &Service,
-    occasion: &Occasion,
+    desk: &Desk<'_>,
+    named: &SeatArguments,
+    reason: &str,
+    yes: bool,
 ) -> Result<Report> {
-    let (seat, licensee) = service.seat(choice, occasion).await?;
+    let seat = desk.seat(named.choice()).await?;
+    let OneSeat { handle, device, state, label, last_contact, licensee } = &seat;
     // What is over already changes no more.
-    if seat.state().is_taken() || seat.state() == SeatState::Replaced {
-        let question = format!(
-            "Release seat {} of {licensee}, {}, last heard of at {}?",
-            seat.handle(),
-            computer(&seat),
-            seat.contact()
-        );
+    let is_over = |state: SeatState| !state.is_taken() && state != SeatState::Replaced;
+    if !state.parse().is_ok_and(is_over) {
+        let computer = computer(label);
+        let question =
+            format!("Release seat {handle} of {licensee}, {computer}, last heard of at {last_contact}?");
         confirm(&question, yes)?;
     }
-    let choice = SeatChoice { handle: seat.handle(), device: Some(*seat.device_key()) };
-    let (seat, revocation) = service.release(choice, reason, occasion).await?;
-    let handle = seat.handle();
+    let device = device.parse().map_err(|_| unreadable("a device is named by no key"))?;
+    let choice = SeatChoice { handle: named.handle, device: Some(device) };
+    let freed = desk.release(choice, reason).await?;
     let fields = json!({
-        "handle": handle.to_string(),
-        "outcome": seat.state().name(),
+        "handle": handle,
+        "outcome": freed.state,
         "licensee": licensee,
-        "label": seat.label(),
-        "contact": seat.contact().to_string(),
+        "label": label,
+        "last_contact": last_contact,
     });
-    Ok(match revocation {
+    Ok(match &freed.revocation {
         Some(revocation) => {
             let words = format!(
                 "Released: seat {handle} of {licensee}, {}, is back in the pool. Its machine stops when it takes in the \
                  revocation, and at the end of its lease in any case.",
-                computer(&seat)
+                computer(label)
             );
-            Report::new(words, fields).with_document("revocation", revocation.to_text())
+            Report::new(words, fields).with_document("revocation", desk.revocation_text(revocation).await?)
         }
         None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
     })
 }
 
 /// Releases every seat of a license, once a person has seen whose it is and how many there are.
-pub(super) async fn deactivate(
-    (id, reason, yes): (LicenseId, &str, bool),
-    service: &Service,
-    occasion: &Occasion,
-) -> Result<Report> {
-    let row = service::license(service.database(), id, occasion).await?.row;
-    let (licensee, taken) = (&row.license.terms.licensee, row.license.usage.taken);
+pub(super) async fn deactivate(desk: &Desk<'_>, id: LicenseId, reason: &str, yes: bool) -> Result<Report> {
+    let license = desk.license(id).await?.license;
+    let (licensee, taken) = (&license.licensee, license.seats.taken);
     let question = format!("Release every seat of license {id} of {licensee}, of which {taken} are taken?");
     confirm(&question, yes)?;
-    let done = service.deactivate(id, reason, |_| Ok(()), occasion).await?;
+    let done = desk.deactivate(id, reason).await?;
     let (deactivated, still) = (done.seats, done.taken);
-    let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
+    let released = deactivated.iter().filter(|seat| seat.error.is_none()).count();
     let mut words = format!("License {id} of {licensee}: {released} seats are back in the pool.\n");
     let mut seats = Vec::new();
-    for Deactivated { before, now } in &deactivated {
-        let (outcome, error, revocation) = match now {
-            Ok((seat, revocation)) => {
-                let revocation = revocation.as_ref().map(|revocation| revocation.to_text());
-                (Value::from(seat.state().name()), Value::Null, revocation)
-            }
-            Err(failure) => (Value::Null, Value::from(failure.name()), None),
+    for seat in &deactivated {
+        let DeactivatedSeat { handle, device, label, last_contact, state, error, reason, revocation } = seat;
+        let revocation = match revocation {
+            Some(revocation) => Value::from(desk.revocation_text(revocation).await?),
+            None => Value::Null,
         };
-        let said =
-            now.as_ref().map_or_else(|failure| failure.message(), |(seat, _)| seat.state().to_string());
-        words += &format!(
-            "  {}  {}, last heard of at {}: {said}\n",
-            before.handle(),
-            computer(before),
-            before.contact()
-        );
+        let said = reason.as_ref().or(state.as_ref()).map_or("", String::as_str);
+        words += &format!("  {handle}  {}, last heard of at {last_contact}: {said}\n", computer(label));
         seats.push(json!({
-            "handle": before.handle().to_string(),
-            "device": before.device_key().to_string(),
-            "label": before.label(),
-            "contact": before.contact().to_string(),
-            "outcome": outcome,
+            "handle": handle,
+            "device": device,
+            "label": label,
+            "last_contact": last_contact,
+            "outcome": state,
             "error": error,
             "revocation": revocation,
         }));
@@ -101,9 +98,47 @@ pub(super) async fn deactivate(
     Ok(Report::new(words, fields))
 }
 
+pub(super) async fn renew(desk: &Desk<'_>, named: &SeatArguments) -> Result<Report> {
+    renewed(desk, &desk.renew(named.choice()).await?).await
+}
+
+pub(super) async fn unrelease(desk: &Desk<'_>, named: &SeatArguments) -> Result<Report> {
+    let issued = desk.unrelease(named.choice()).await?;
+    let report = renewed(desk, &issued).await?;
+    let words = format!("Taken back: seat {} is its machine's again. {}", issued.handle, report.words);
+    Ok(Report { words, ..report })
+}
+
+pub(super) async fn extend_trial(desk: &Desk<'_>, named: &SeatArguments, by: &ExtendBy) -> Result<Report> {
+    let extended = desk.extend_trial(named.choice(), by).await?;
+    let ExtendedTrial { handle, until } = &extended;
+    let words = format!(
+        "Extended: the trial of the machine of seat {handle} ends at {until}. It hears of that when it checks in."
+    );
+    Ok(Report::new(words, json(&extended)))
+}
+
+pub(super) async fn return_held(desk: &Desk<'_>, named: &SeatArguments) -> Result<Report> {
+    let handle = desk.return_held(named.choice()).await?.handle;
+    let words = format!("Returned: seat {handle} is back in the pool.");
+    Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
+}
+
+async fn renewed(desk: &Desk<'_>, issued: &Issued) -> Result<Report> {
+    Ok(issued_words(issued).with_document("license", desk.license_text(&issued.license).await?))
+}
+
+/// What is said of a license that a seat has got.
+pub(super) fn issued_words(issued: &Issued) -> Report {
+    let Issued { handle, revision, lease_until, .. } = issued;
+    let until = lease_until.as_ref().map_or_else(String::new, |time| format!(", leased until {time}"));
+    let words = format!("Renewed: seat {handle}, revision {revision}{until}.");
+    Report::new(words, json!({ "handle": handle, "revision": revision, "lease_until": lease_until }))
+}
+
 /// What the computer of a seat is called.
-fn computer(seat: &Seat) -> String {
-    match seat.label() {
+fn computer(label: &str) -> String {
+    match label {
         "" => "a computer without a name".to_owned(),
         label => format!("computer {label}"),
     }

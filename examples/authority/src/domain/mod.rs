@@ -48,7 +48,7 @@ pub(crate) use self::{
     request::{RequestCursor, RequestRow, changed},
     retention::{Retention, RetentionChange, days_before},
     said::Said,
-    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
+    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest, read_hex},
     submission::{Deactivation, Submission, What},
     terms::{FeatureBody, SaidTerms, present},
     webhook::{DeliveryRow, Webhook},

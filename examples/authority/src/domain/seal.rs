@@ -97,6 +97,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A digest from its hex digits; none for what is no digest.
+pub(crate) fn read_hex(text: &str) -> Option<Digest> {
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (0..32).map(byte).collect::<Option<Vec<u8>>>().filter(|_| is_hex)?.try_into().ok()
+}
+
 /// Lines one after the other, in the order of their ids.
 pub(crate) struct Lines {
     context: Context,

@@ -20,11 +20,9 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
-};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
+use super::tls;
 use crate::service::{self, Letter, Posted, Target};
 
 /// How long a message may take, from the name's resolution to the answer's status.
@@ -86,17 +84,7 @@ impl Courier {
 
     /// Trusts the certificates that this system does, which are read at the first message.
     fn tls(&self) -> &TlsConnector {
-        self.tls.get_or_init(|| {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            let mut configuration = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .expect("ring supports the default versions")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Arc::new(configuration).into()
-        })
+        self.tls.get_or_init(|| tls::connector(tls::system_roots()))
     }
 }
 

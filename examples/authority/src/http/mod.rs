@@ -31,7 +31,7 @@ mod problem;
 mod reload;
 mod retention;
 mod seals;
-mod tls;
+pub(crate) mod tls;
 mod webhooks;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
@@ -48,7 +48,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::courier::Courier;
+pub(crate) use self::{admin::records, courier::Courier};
 use self::{
     connections::{
         ADMINISTRATORS_CONNECTIONS, CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS,

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nodelock::{ErrorKind, SeatList, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 use utoipa::ToSchema;
 
@@ -44,8 +44,8 @@ pub(super) struct Members {
 }
 
 /// A seat that a refusal for want of one tells of.
-#[derive(Serialize, ToSchema)]
-pub(super) struct ListedSeat {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ListedSeat {
     /// Its name.
     seat: String,
     /// What its device is called; empty where the license does not have it told.
@@ -60,41 +60,41 @@ pub(super) struct ListedSeat {
 
 /// RFC 9457. `type` ends in the stable code of the client's error kind, or of this authority's own, or is
 /// `about:blank` for what is plain HTTP.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct Details {
+pub(crate) struct Details {
     #[schema(format = "uri-reference", examples("urn:nodelock:problem:no-free-seat"))]
-    r#type: String,
-    title: String,
+    pub(crate) r#type: String,
+    pub(crate) title: String,
     #[schema(format = "uint16")]
-    status: u16,
+    pub(crate) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    detail: Option<String>,
+    pub(crate) detail: Option<String>,
     /// Whether the evidence is kept until the request of its seat arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    kept: Option<bool>,
+    pub(crate) kept: Option<bool>,
     /// Typing errors that were mended, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    mended: Option<Vec<String>>,
+    pub(crate) mended: Option<Vec<String>>,
     /// For the seats that came along.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    receipts: Option<Vec<Message>>,
+    pub(crate) receipts: Option<Vec<Message>>,
     /// With `no-free-seat`: when the next seat lapses, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    next_lapse: Option<u64>,
+    pub(crate) next_lapse: Option<u64>,
     /// With `no-free-seat`: the seats that lapse first, as the license has them told.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    seats: Option<Vec<ListedSeat>>,
+    pub(crate) seats: Option<Vec<ListedSeat>>,
     /// With `trial-used`: when the trial of the machine ended, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    trial_ended: Option<u64>,
+    pub(crate) trial_ended: Option<u64>,
 }
 
 impl From<&nodelock::ListedSeat> for ListedSeat {
@@ -141,7 +141,10 @@ impl Problem {
     /// The same for a call whose values are the caller's: what is wrong with one of them is the caller's to mend.
     pub(super) fn of_callers_values(self) -> Self {
         match self.invalid {
-            Some(what) => Self::malformed(&what),
+            Some(what) => {
+                let why = &("invalid-input", "A value that cannot be");
+                Self::own(StatusCode::BAD_REQUEST, why).detail(&what)
+            }
             None => self,
         }
     }
@@ -199,6 +202,11 @@ impl From<Failure> for Problem {
             }
             Failure::Rule(error) if error.kind() == ErrorKind::InvalidInput => {
                 Self { invalid: Some(error.to_string()), ..Self::of(ErrorKind::ServerFailed) }
+            }
+            // Devices ask for nothing that this can be answered to.
+            Failure::Rule(error) if error.kind() == ErrorKind::NotHeld => {
+                Self::own(StatusCode::CONFLICT, &("not-held", "The seat is not held"))
+                    .detail(&error.to_string())
             }
             Failure::TooManyAttempts => {
                 Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(LONG)
@@ -274,6 +282,7 @@ impl From<Failure> for Problem {
             }
             Failure::NoSuchKey(_) | Failure::NotOneKey(_) => {
                 Self::own(StatusCode::NOT_FOUND, &("no-such-key", "The license has no such key"))
+                    .detail(&failure.message())
             }
             Failure::KeyNotKept => Self::own(StatusCode::CONFLICT, &("key-not-kept", "The key is not kept"))
                 .detail("give the license a new one with `rekey`"),
@@ -382,7 +391,11 @@ mod tests {
             let status = response.status();
             let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
             let json: Value = serde_json::from_slice(&body).unwrap();
-            if status.is_client_error() {
+            if *kind == ErrorKind::NotHeld {
+                // The vendor's people alone hear of it, so the library has no status for it.
+                assert_eq!((status.as_u16(), &json["detail"]), (409, &said.into()));
+                assert_eq!(json["type"], "urn:nodelock:problem:not-held");
+            } else if status.is_client_error() {
                 assert_eq!(json["type"], format!("urn:nodelock:problem:{}", kind.code()));
                 assert_eq!((&json["title"], &json["detail"]), (&kind.text().into(), &said.into()));
                 assert_eq!(status.as_u16(), kind.http_status());

@@ -7,9 +7,9 @@ use std::{
 
 use nodelock::{Error, ErrorKind};
 use tokio_rustls::{
-    TlsAcceptor,
+    TlsAcceptor, TlsConnector,
     rustls::{
-        ServerConfig,
+        ClientConfig, RootCertStore, ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     },
@@ -54,15 +54,47 @@ impl Tls {
     }
 }
 
-fn configuration(certificate: &Path, key: &Path) -> Result<ServerConfig> {
-    let malformed = |path: &Path| Error::about(ErrorKind::Malformed, path.display().to_string());
-    let text = read(certificate, Readers::Anybody)?;
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<_, _>>()
-        .map_err(|_| malformed(certificate))?;
-    if chain.is_empty() {
-        return Err(malformed(certificate).into());
+/// Whom this system trusts.
+pub(crate) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// Whom a file of certificates says to trust, in PEM. Fails with [`ErrorKind::Malformed`] for what is no certificate.
+pub(crate) fn roots_of(file: &Path) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate).map_err(|_| malformed(file))?;
     }
+    Ok(roots)
+}
+
+/// Connects to servers that these vouch for.
+pub(crate) fn connector(roots: RootCertStore) -> TlsConnector {
+    let mut configuration = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(configuration).into()
+}
+
+fn malformed(path: &Path) -> Error {
+    Error::about(ErrorKind::Malformed, path.display().to_string())
+}
+
+/// The certificates of a file in PEM: one at least.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let text = read(path, Readers::Anybody)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.map_err(|_| malformed(path))?;
+    if chain.is_empty() { Err(malformed(path).into()) } else { Ok(chain) }
+}
+
+fn configuration(certificate: &Path, key: &Path) -> Result<ServerConfig> {
+    let chain = certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_slice(&read(key, Readers::Owner)?).map_err(|_| malformed(key))?;
     let mut configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

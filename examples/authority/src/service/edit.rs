@@ -55,40 +55,18 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now, and a lease that was signed stays as it is.
 ///
-/// `hand_over` is told what it came to in the transaction of the change, unless that changes nothing.
+/// With a `customer`, that one is noted as the license's from here on. `hand_over` is told what it came to in the
+/// transaction of the change, unless that changes nothing.
 ///
 /// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`], with [`Failure::Superseded`], as [`Said::apply`] and
-/// `hand_over` do, and with `ErrorKind::InvalidInput` for terms that no license can be made of.
+/// `hand_over` do, with `ErrorKind::InvalidInput` for terms that no license can be made of, and with
+/// [`Failure::UnknownCustomer`] and [`Failure::Erased`].
 pub(crate) async fn edit(
     database: &Database,
     id: LicenseId,
-    said: &Said,
+    (said, customer): (&Said, Option<CustomerId>),
     changing: Changing,
     hand_over: impl FnOnce(&Edited) -> Result<()>,
-    occasion: &Occasion,
-) -> Result<Edited> {
-    edited(database, id, (said, None), (changing, hand_over), occasion).await
-}
-
-/// The same, and notes another customer as the license's, if one is given.
-///
-/// Fails as [`edit`] does, with [`Failure::UnknownCustomer`], and with [`Failure::Erased`].
-pub(crate) async fn edit_and_give(
-    database: &Database,
-    id: LicenseId,
-    said: &Said,
-    customer: Option<CustomerId>,
-    changing: Changing,
-    occasion: &Occasion,
-) -> Result<Edited> {
-    edited(database, id, (said, customer), (changing, |_| Ok(())), occasion).await
-}
-
-async fn edited(
-    database: &Database,
-    id: LicenseId,
-    (said, customer): (&Said, Option<CustomerId>),
-    (changing, hand_over): (Changing, impl FnOnce(&Edited) -> Result<()>),
     occasion: &Occasion,
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;

@@ -98,6 +98,16 @@ fn whole<T>(row: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// The id of the line that so many lines come after, the latest ones; empty where there are no more.
+pub(crate) async fn audit_before_latest(
+    database: &Database,
+    lines: u32,
+    occasion: &Occasion,
+) -> Result<String> {
+    permit(database, occasion, Act::ShowAudit, On::Whole).await?;
+    AuditPages::new(lines).line_before(&mut database.read_list().await?).await
+}
+
 /// The lines of the audit that come after one, at most `most`. Fails for a line that is damaged.
 pub(crate) async fn audit_after(
     database: &Database,

@@ -56,15 +56,26 @@ pub(crate) async fn product_within_reach(
     if products.is_empty() { Err(Failure::Forbidden(act)) } else { choose(products, named) }
 }
 
-fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
+fn choose(products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
+    choose_of(products, |product| product.id.as_str(), named)
+}
+
+/// The product of that id, in whatever form the products are; the only one where none is named.
+///
+/// Fails with [`Failure::UnknownProduct`] and [`Failure::Usage`].
+pub(crate) fn choose_of<P>(
+    mut products: Vec<P>,
+    id_of: impl Fn(&P) -> &str,
+    named: Option<&ProductId>,
+) -> Result<P> {
     match named {
         Some(id) => {
-            let found = products.into_iter().find(|product| product.id == *id);
+            let found = products.into_iter().find(|product| id_of(product) == id.as_str());
             found.ok_or_else(|| Failure::UnknownProduct(id.to_string()))
         }
         None if products.len() == 1 => Ok(products.remove(0)),
         None => {
-            let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
+            let ids: Vec<&str> = products.iter().map(id_of).collect();
             Err(Failure::Usage(format!(
                 "there are several products; name one with --product: {}",
                 ids.join(", ")

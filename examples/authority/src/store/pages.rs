@@ -143,7 +143,7 @@ impl AuditPages {
     }
 
     /// The line before the first, which is the end of the ids if there is none.
-    async fn line_before(&self, tx: &mut Tx) -> Result<String> {
+    pub(crate) async fn line_before(&self, tx: &mut Tx) -> Result<String> {
         let id = query("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1").bind(self.left);
         Ok(id.fetch_optional(tx).await?.map(|row| row.get("id")).transpose()?.unwrap_or_default())
     }

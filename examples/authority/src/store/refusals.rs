@@ -315,7 +315,7 @@ mod tests {
 
     async fn handles(tx: &mut Tx) -> Vec<u32> {
         let rows = RefusalPages::after(None, None, 100).next(tx).await.unwrap();
-        rows.into_iter().map(|row| row.unwrap().handle().get()).collect()
+        rows.into_iter().map(|row| row.unwrap().refused.seat.handle.get()).collect()
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ fn a_release_says_whose_seat_it_is_and_wants_to_be_meant() {
     // Nobody can be asked here.
     let asked = authority.run(&["release", &handle, "--reason", "lost"], b"y\n");
     assert_eq!((asked.code, field(&asked.json(), "error")), (2, "usage"));
-    let contact = authority.seats()[0]["contact"].as_str().unwrap().to_owned();
+    let contact = authority.seats()[0]["last_contact"].as_str().unwrap().to_owned();
     let message = field(&asked.json(), "message").to_owned();
     for said in [&*handle, "Jane Doe", "computer laptop", &contact, "--yes"] {
         assert!(message.contains(said), "{message} does not say {said}");
@@ -22,7 +22,7 @@ fn a_release_says_whose_seat_it_is_and_wants_to_be_meant() {
     assert_eq!(authority.taken(), 1);
     let released = authority.done(&["release", &handle, "--reason", "lost", "--yes"]);
     assert_eq!(
-        (field(&released, "licensee"), field(&released, "label"), field(&released, "contact")),
+        (field(&released, "licensee"), field(&released, "label"), field(&released, "last_contact")),
         ("Jane Doe", "laptop", &*contact)
     );
     // The same again changes nothing, so nobody is asked.

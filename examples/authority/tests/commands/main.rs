@@ -18,6 +18,7 @@ mod restored;
 mod rows;
 mod sale;
 mod schema;
+mod server;
 mod set_up;
 mod several_products;
 mod terms;

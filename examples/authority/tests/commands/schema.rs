@@ -31,7 +31,7 @@ const GROUPS: [&str; 15] = [
 ];
 
 /// What the schema calls a command.
-fn name(arguments: &[&str]) -> String {
+pub fn name(arguments: &[&str]) -> String {
     match arguments {
         [group, command, ..] if GROUPS.contains(group) => format!("{group}-{command}"),
         _ => arguments[0].to_owned(),

@@ -21,25 +21,25 @@ use crate::{
 };
 
 /// A person of the vendor's.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Account)]
-pub(super) struct AccountBody {
-    name: String,
+pub(crate) struct AccountBody {
+    pub(crate) name: String,
     #[schema(examples("support"))]
-    role: &'static str,
+    pub(crate) role: String,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// Since when it lets nobody in.
     #[schema(format = "date-time")]
-    disabled: Option<String>,
-    recovery_codes_left: usize,
+    pub(crate) disabled: Option<String>,
+    pub(crate) recovery_codes_left: usize,
 }
 
 impl From<&Account> for AccountBody {
     fn from(account: &Account) -> Self {
         Self {
             name: account.name.clone(),
-            role: account.role.name(),
+            role: account.role.name().to_owned(),
             created: account.created.to_string(),
             disabled: text(account.disabled),
             recovery_codes_left: account.recovery.len(),
@@ -47,9 +47,9 @@ impl From<&Account> for AccountBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Accounts {
-    accounts: Vec<AccountBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Accounts {
+    pub(crate) accounts: Vec<AccountBody>,
 }
 
 /// The accounts, by name
@@ -82,20 +82,20 @@ pub(super) struct NewAccount {
 }
 
 /// What a person needs to sign in beside the password.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = SecondFactor)]
-pub(super) struct Factor {
-    account: String,
+pub(crate) struct Factor {
+    pub(crate) account: String,
     /// As it is typed into an authenticator. It is shown to this call, however often that is made, for a week.
-    secret: String,
+    pub(crate) secret: String,
     /// The same as a link.
-    link: String,
+    pub(crate) link: String,
     /// Each is good once in place of a code.
-    recovery_codes: Vec<String>,
+    pub(crate) recovery_codes: Vec<String>,
 }
 
 impl Factor {
-    fn of(account: &str, factor: &SecondFactor) -> Self {
+    pub(crate) fn of(account: &str, factor: &SecondFactor) -> Self {
         let SecondFactor { secret, link, recovery } = factor.clone();
         Self { account: account.to_owned(), secret, link, recovery_codes: recovery }
     }
@@ -124,10 +124,10 @@ pub(super) async fn new_account(posted: Posted<NewAccount>) -> Result<JsonText, 
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct ChangedAccount {
-    account: String,
-    changed: bool,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ChangedAccount {
+    pub(crate) account: String,
+    pub(crate) changed: bool,
 }
 
 fn account_name(text: &str) -> Result<String, Problem> {

@@ -22,51 +22,51 @@ use crate::{
 };
 
 /// What a program of the vendor's shows, without its text.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Token)]
-pub(super) struct TokenBody {
-    id: String,
+pub(crate) struct TokenBody {
+    pub(crate) id: String,
     /// What it is for, in the vendor's words.
-    name: String,
-    scopes: Vec<&'static str>,
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<String>,
     /// The only product that it is for; null for all.
-    product: Option<String>,
+    pub(crate) product: Option<String>,
     #[schema(format = "date-time")]
-    expires: Option<String>,
+    pub(crate) expires: Option<String>,
     #[schema(format = "date-time")]
-    revoked: Option<String>,
+    pub(crate) revoked: Option<String>,
     /// To the minute.
     #[schema(format = "date-time")]
-    last_used: Option<String>,
+    pub(crate) last_used: Option<String>,
 }
 
 /// What machines show that are installed unattended, without its text.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = DeploymentKey)]
-pub(super) struct DeploymentKeyBody {
-    id: String,
+pub(crate) struct DeploymentKeyBody {
+    pub(crate) id: String,
     /// What it is for, in the vendor's words.
-    name: String,
+    pub(crate) name: String,
     /// The license that it takes seats of.
-    license: String,
+    pub(crate) license: String,
     /// How many machines may use it.
-    limit: u32,
-    used: u32,
+    pub(crate) limit: u32,
+    pub(crate) used: u32,
     #[schema(format = "date-time")]
-    expires: Option<String>,
+    pub(crate) expires: Option<String>,
     #[schema(format = "date-time")]
-    revoked: Option<String>,
+    pub(crate) revoked: Option<String>,
     /// To the minute.
     #[schema(format = "date-time")]
-    last_used: Option<String>,
+    pub(crate) last_used: Option<String>,
 }
 
-fn token_body(row: &CredentialRow) -> Option<TokenBody> {
+pub(crate) fn token_body(row: &CredentialRow) -> Option<TokenBody> {
     let Credential::Token(token) = &row.credential else { return None };
     Some(TokenBody {
         id: token.id.clone(),
         name: token.name.clone(),
-        scopes: token.scopes.iter().map(|scope| scope.name()).collect(),
+        scopes: token.scopes.iter().map(|scope| scope.name().to_owned()).collect(),
         product: token.product.clone(),
         expires: text(token.expires),
         revoked: text(token.revoked),
@@ -74,7 +74,7 @@ fn token_body(row: &CredentialRow) -> Option<TokenBody> {
     })
 }
 
-fn deployment_key_body(row: &CredentialRow) -> Option<DeploymentKeyBody> {
+pub(crate) fn deployment_key_body(row: &CredentialRow) -> Option<DeploymentKeyBody> {
     let Credential::DeploymentKey(key) = &row.credential else { return None };
     Some(DeploymentKeyBody {
         id: key.id.clone(),
@@ -88,9 +88,9 @@ fn deployment_key_body(row: &CredentialRow) -> Option<DeploymentKeyBody> {
     })
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Tokens {
-    tokens: Vec<TokenBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Tokens {
+    pub(crate) tokens: Vec<TokenBody>,
 }
 
 /// The tokens of programs, oldest first
@@ -107,9 +107,9 @@ pub(super) async fn tokens(State(server): Shared, caller: Caller) -> Result<Json
     Ok(JsonAnswer(Tokens { tokens: rows.iter().filter_map(token_body).collect() }))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct DeploymentKeys {
-    deployment_keys: Vec<DeploymentKeyBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeploymentKeys {
+    pub(crate) deployment_keys: Vec<DeploymentKeyBody>,
 }
 
 /// The deployment keys, oldest first
@@ -162,11 +162,11 @@ pub(super) struct NewDeploymentKey {
 }
 
 /// A token or a deployment key that was made.
-#[derive(Serialize, ToSchema)]
-pub(super) struct NewSecret {
-    id: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct NewSecret {
+    pub(crate) id: String,
     /// Its text, shown to this call, however often that is made, for a week.
-    secret: String,
+    pub(crate) secret: String,
 }
 
 fn name(text: String) -> Result<String, Problem> {
@@ -234,11 +234,11 @@ pub(super) async fn new_deployment_key(posted: Posted<NewDeploymentKey>) -> Resu
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct RevokedCredential {
-    id: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RevokedCredential {
+    pub(crate) id: String,
     /// Whether it was not revoked before.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 async fn revoked(call: &Call, kind: CredentialKind, id: String) -> Result<RevokedCredential, Problem> {

@@ -13,38 +13,43 @@ use super::{
     Caller,
     description::{ActRefusals, BasedRefusals, ReadRefusals, Refusals},
     etag,
+    licenses::text,
     lists::{Filtered, Paged, next},
-    once::{JsonText, Posted, once},
+    once::{JsonText, Nothing, Posted, once},
 };
 use crate::{
     domain::{Customer, CustomerDetails, CustomerId, filter::List, rights::Act},
-    service,
+    service::{self, Erased},
 };
 
 /// To whom licenses are sold.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Customer)]
-pub(super) struct CustomerBody {
-    id: String,
-    name: String,
-    email: String,
+pub(crate) struct CustomerBody {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
     /// What the vendor's own system calls the customer; empty if it has no name for it.
-    external_id: String,
+    pub(crate) external_id: String,
     /// For the vendor alone.
-    notes: String,
+    pub(crate) notes: String,
     /// Of mails to it: `en` or `de`, or empty for that of the product.
-    language: String,
+    pub(crate) language: String,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// How often it was changed, from 1 on. It is the customer's `ETag`, too.
-    revision: u32,
+    pub(crate) revision: u32,
+    /// Since when nothing is noted of a person any more.
+    #[schema(format = "date-time")]
+    pub(crate) erased: Option<String>,
 }
 
 impl From<&Customer> for CustomerBody {
     fn from(customer: &Customer) -> Self {
         let CustomerDetails { name, email, external_id, notes, language } = customer.details.clone();
         let (created, revision) = (customer.created.to_string(), customer.revision);
-        Self { id: customer.id.to_string(), name, email, external_id, notes, language, created, revision }
+        let (id, erased) = (customer.id.to_string(), text(customer.erased));
+        Self { id, name, email, external_id, notes, language, created, revision, erased }
     }
 }
 
@@ -52,11 +57,11 @@ pub(super) fn customer_id(text: &str) -> Result<CustomerId, Problem> {
     text.parse().map_err(|_| Problem::malformed("there is no id of a customer where one is expected"))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Customers {
-    customers: Vec<CustomerBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Customers {
+    pub(crate) customers: Vec<CustomerBody>,
     /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Customers, oldest first
@@ -199,4 +204,44 @@ pub(super) async fn edit_customer(
         Ok(CustomerBody::from(&customer))
     })
     .await
+}
+
+/// What was erased.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ErasedCustomer {
+    pub(crate) customer: String,
+    /// When it was erased first.
+    #[schema(format = "date-time")]
+    pub(crate) erased: String,
+    /// How many licenses the customer has.
+    pub(crate) licenses: u64,
+    pub(crate) seats: u64,
+}
+
+/// Erase what is noted of a customer
+///
+/// Because a person asked for that. It cannot be undone. Ids and what proofs need stay; devices go on, and the next
+/// license of each names nobody. The same again goes on with what an interrupted call left.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/customers/{id}/erase",
+    operation_id = "erase_customer",
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    responses((status = 200, description = "Done, now or before.", body = ErasedCustomer), ActRefusals),
+)]
+pub(super) async fn erase_customer(
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Erase, |call, _: Nothing| async move {
+        let (id, database) = (customer_id(&id)?, call.server.service.database());
+        Ok(ErasedCustomer::from((id, service::erase_customer(database, id, &call.caller.occasion).await?)))
+    })
+    .await
+}
+
+impl From<(CustomerId, Erased)> for ErasedCustomer {
+    fn from((id, Erased { at, licenses, seats }): (CustomerId, Erased)) -> Self {
+        Self { customer: id.to_string(), erased: at.to_string(), licenses, seats }
+    }
 }

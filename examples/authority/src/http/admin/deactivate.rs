@@ -22,41 +22,53 @@ pub(super) struct Deactivate {
 }
 
 /// What became of one seat.
-#[derive(Serialize, ToSchema)]
-struct DeactivatedSeat {
-    handle: String,
-    device: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeactivatedSeat {
+    pub(crate) handle: String,
+    pub(crate) device: String,
+    /// What its computer is called: its device says so itself.
+    pub(crate) label: String,
+    /// When its device last spoke.
+    #[schema(format = "date-time")]
+    pub(crate) last_contact: String,
     /// What the seat is now; none if it was over already.
-    state: Option<&'static str>,
+    pub(crate) state: Option<String>,
     /// Why it stays as it is: `given-up` where its device was faster.
-    error: Option<String>,
+    pub(crate) error: Option<String>,
+    /// The same in words.
+    pub(crate) reason: Option<String>,
     /// For its device, should it speak up; none where that gave the seat up itself.
-    revocation: Option<Message>,
+    pub(crate) revocation: Option<Message>,
 }
 
 impl From<&Deactivated> for DeactivatedSeat {
     fn from(Deactivated { before, now }: &Deactivated) -> Self {
         let (handle, device) = (before.handle().to_string(), before.device_key().to_string());
+        let (label, last_contact) = (before.label().to_owned(), before.contact().to_string());
         match now {
             Ok((seat, revocation)) => Self {
                 handle,
                 device,
-                state: Some(seat.state().name()),
+                label,
+                last_contact,
+                state: Some(seat.state().name().to_owned()),
                 error: None,
+                reason: None,
                 revocation: revocation.as_ref().map(Message::from),
             },
             Err(failure) => {
-                Self { handle, device, state: None, error: Some(failure.name()), revocation: None }
+                let (error, reason) = (Some(failure.name()), Some(failure.message()));
+                Self { handle, device, label, last_contact, state: None, error, reason, revocation: None }
             }
         }
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct DeactivatedLicense {
-    seats: Vec<DeactivatedSeat>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct DeactivatedLicense {
+    pub(crate) seats: Vec<DeactivatedSeat>,
     /// How many seats of the license are still taken: those that were granted meanwhile.
-    taken: u64,
+    pub(crate) taken: u64,
 }
 
 impl From<&service::DeactivatedLicense> for DeactivatedLicense {

@@ -79,7 +79,12 @@ enum For {
 
 /// The refusals that calls share: the status, the name in the description, what it means, and which calls they are for.
 const SHARED: [(u16, &str, &str, For); 17] = [
-    (400, "BadBody", "Not JSON as described. Codes: `malformed`.", For::Bodies),
+    (
+        400,
+        "BadBody",
+        "Not JSON as described, or a value that cannot be. Codes: `malformed`, `invalid-input`.",
+        For::Bodies,
+    ),
     (401, "Unauthenticated", "No valid token. Codes: `unauthenticated`.", For::Bearers),
     (403, "Forbidden", "Not within the rights. Codes: `forbidden`, `quota-used-up`.", For::Bearers),
     (404, "NotFound", NOT_FOUND, For::Acts),
@@ -88,7 +93,7 @@ const SHARED: [(u16, &str, &str, For); 17] = [
         "Conflict",
         "Not as things are. Codes: `order-differs`, `ambiguous-order`, `void`, `key-in-use`, `key-not-kept`, \
          `vault-missing`, `not-mailed`, `customer-there`, \
-         `account-exists`, `ambiguous-seat`, `no-free-seat`, `answered-before`.",
+         `account-exists`, `ambiguous-seat`, `not-held`, `no-free-seat`, `answered-before`.",
         For::Acts,
     ),
     (410, "Gone", "That seat is over. Codes: `given-up`, `revoked`, `request-cancelled`.", For::Acts),

@@ -1,7 +1,7 @@
 //! `GET /v1/admin/events`
 
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -16,20 +16,20 @@ use crate::{
 };
 
 /// Something that happened to a license.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Event {
-    id: String,
-    license: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) license: String,
     /// From 1 on, for each license.
-    sequence: u32,
+    pub(crate) sequence: u32,
     #[schema(format = "date-time")]
-    at: String,
-    r#type: String,
+    pub(crate) at: String,
+    pub(crate) r#type: String,
     /// The seat that it happened to, with the state that it was in and is in.
-    handle: Option<String>,
-    device: Option<String>,
-    from: Option<String>,
-    to: Option<String>,
+    pub(crate) handle: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
 }
 
 impl From<&EventRow> for Event {
@@ -48,13 +48,13 @@ impl From<&EventRow> for Event {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Events {
-    events: Vec<Event>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Events {
+    pub(crate) events: Vec<Event>,
     /// For the next page, in `after`; there is one after the last event too. Of all licenses, what was being entered
     /// at the time of a call may come before it and is missed then. Webhooks miss nothing, and neither do the events of
     /// one license, `?license=`, which are in the order of their sequence.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// What happened to licenses, oldest first

@@ -114,10 +114,10 @@ impl Paged {
 }
 
 /// The last thing of a page, for the next one. It is no secret and grants nothing.
-pub(super) struct Cursor<T>(pub(super) T);
+pub(crate) struct Cursor<T>(pub(crate) T);
 
 impl<T: Serialize> Cursor<T> {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode(json_text(&self.0))
     }
 }
@@ -188,6 +188,72 @@ impl<S: Sync> FromRequestParts<S> for OfSeller {
             }
         }
         Ok(of)
+    }
+}
+
+/// Of which device.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfDevice {
+    /// The key of the device, should several have a seat of that handle.
+    pub(super) device: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for OfDevice {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let device = members(parts).find(|(name, _)| *name == "device");
+        Ok(Self { device: device.map(|(_, value)| decoded(value)).transpose()? })
+    }
+}
+
+/// Of what was told, only what was given up.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OnlyAside {
+    /// Only what was given up.
+    aside: Option<bool>,
+}
+
+impl OnlyAside {
+    /// The state of what is shown; none for every one.
+    pub(super) fn state(&self) -> Option<&'static str> {
+        self.aside.unwrap_or(false).then_some("aside")
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OnlyAside {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let aside = members(parts).find(|(name, _)| *name == "aside").map(|(_, value)| value.parse());
+        let aside = aside.transpose().map_err(|_| Problem::malformed("`aside` is true or false"))?;
+        Ok(Self { aside })
+    }
+}
+
+/// Where a list without an end begins.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Latest {
+    /// Without `after`: the page begins so many lines before the end.
+    latest: Option<u32>,
+}
+
+impl Latest {
+    pub(super) fn lines(&self) -> Option<u32> {
+        self.latest
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Latest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let latest = members(parts).find(|(name, _)| *name == "latest").map(|(_, value)| value.parse());
+        let latest = latest.transpose().map_err(|_| Problem::malformed("`latest` is a number of lines"))?;
+        Ok(Self { latest })
     }
 }
 

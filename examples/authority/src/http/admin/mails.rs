@@ -8,24 +8,24 @@ use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
-    lists::{Cursor, Paged},
+    lists::{Cursor, OnlyAside, Paged},
     once::{JsonText, Posted, once},
     products::product_id,
     webhooks::{Delivery, Replayed},
 };
 use crate::{
     domain::{DeliveryRow, Language, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, rights::Act},
-    service,
+    service::{self, MailPolicies},
 };
 
 /// What became of one mail.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Mail)]
-pub(super) struct MailBody {
+pub(crate) struct MailBody {
     #[serde(flatten)]
-    delivery: Delivery,
+    pub(crate) delivery: Delivery,
     /// The id of the customer whom it is for.
-    customer: Option<String>,
+    pub(crate) customer: Option<String>,
 }
 
 impl From<&DeliveryRow> for MailBody {
@@ -35,12 +35,12 @@ impl From<&DeliveryRow> for MailBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Mails {
-    mails: Vec<MailBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Mails {
+    pub(crate) mails: Vec<MailBody>,
     /// For the next page, in `after`; there is one after the last mail too. What was being entered at the time of a
     /// call may come before it and is missed then.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// What customers were mailed and are to be mailed, in the order of the events
@@ -50,18 +50,19 @@ pub(super) struct Mails {
     get,
     path = "/v1/admin/mails",
     operation_id = "mails",
-    params(Paged),
+    params(Paged, OnlyAside),
     responses((status = 200, description = "A page.", body = Mails), ReadRefusals, Refusals),
 )]
 pub(super) async fn mails(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
+    only: OnlyAside,
 ) -> Result<JsonAnswer<Mails>, Problem> {
     server.service.may(&caller.occasion, Act::Mails).await?;
     let after = paged.after::<String>()?.unwrap_or_default();
     let (database, most) = (server.service.database(), paged.limit()?);
-    let rows = service::mails_after(database, (None, &after), most, &caller.occasion).await?;
+    let rows = service::mails_after(database, (only.state(), &after), most, &caller.occasion).await?;
     let next = rows.last().map(|row| row.event.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Mails {
         mails: rows.iter().map(MailBody::from).collect(),
@@ -69,10 +70,10 @@ pub(super) async fn mails(
     }))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct MailedAgain {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct MailedAgain {
     /// How many are sent once more.
-    mails: u64,
+    pub(crate) mails: u64,
 }
 
 /// Send mails once more
@@ -92,16 +93,29 @@ pub(super) async fn replay_mails(posted: Posted<Replayed>) -> Result<JsonText, P
     .await
 }
 
-/// What is said of mails. What is null is not said there.
-#[derive(Serialize, ToSchema)]
+/// What is said of mails. What is left out is not said there.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = MailPolicy)]
-pub(super) struct MailPolicyBody {
+pub(crate) struct MailPolicyBody {
     /// From whom.
-    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) from: Option<String>,
     /// Of a customer that has none.
-    language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) language: Option<String>,
     /// The kinds of events that customers are mailed of.
-    events: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) events: Option<Vec<String>>,
+}
+
+impl MailPolicyBody {
+    /// Whether nothing is said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.from.is_none() && self.language.is_none() && self.events.is_none()
+    }
 }
 
 impl From<&MailPolicy> for MailPolicyBody {
@@ -115,19 +129,28 @@ impl From<&MailPolicy> for MailPolicyBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct ProductMails {
-    product: String,
-    policy: MailPolicyBody,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ProductMails {
+    pub(crate) product: String,
+    pub(crate) policy: MailPolicyBody,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = MailPolicies)]
-pub(super) struct MailPoliciesBody {
+pub(crate) struct MailPoliciesBody {
     /// For every product that does not say otherwise.
-    policy: MailPolicyBody,
+    pub(crate) policy: MailPolicyBody,
     /// By each product for itself.
-    products: Vec<ProductMails>,
+    pub(crate) products: Vec<ProductMails>,
+}
+
+impl From<&MailPolicies> for MailPoliciesBody {
+    fn from(policies: &MailPolicies) -> Self {
+        let products = policies.products.iter();
+        let products =
+            products.map(|(id, policy)| ProductMails { product: id.to_string(), policy: policy.into() });
+        Self { policy: (&policies.all).into(), products: products.collect() }
+    }
 }
 
 /// What customers are mailed, from whom, and in which language
@@ -143,10 +166,7 @@ pub(super) async fn mail_policies(
 ) -> Result<JsonAnswer<MailPoliciesBody>, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::mail_policies(server.service.database()).await?;
-    let products = policies.products.iter();
-    let products =
-        products.map(|(id, policy)| ProductMails { product: id.to_string(), policy: policy.into() });
-    Ok(JsonAnswer(MailPoliciesBody { policy: (&policies.all).into(), products: products.collect() }))
+    Ok(JsonAnswer(MailPoliciesBody::from(&policies)))
 }
 
 /// What changes. What is left out stays as it is.

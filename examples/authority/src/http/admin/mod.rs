@@ -24,6 +24,37 @@ mod seats;
 mod sessions;
 mod webhooks;
 
+/// What the calls answer. The command line speaks in the same records.
+pub(crate) mod records {
+    pub(crate) use super::{
+        super::{device::Message, problem::Details},
+        accounts::{AccountBody, Accounts, ChangedAccount, Factor},
+        audit::{Audit, Broken, Chain, Line as AuditLine},
+        credentials::{
+            DeploymentKeyBody, DeploymentKeys, NewSecret, RevokedCredential, TokenBody, Tokens,
+            deployment_key_body, token_body,
+        },
+        customers::{CustomerBody, Customers, ErasedCustomer},
+        deactivate::{DeactivatedLicense, DeactivatedSeat},
+        events::{Event, Events},
+        licenses::{
+            HintBody, LicenseBody, Licenses, VersionBody, ViewBody,
+            change::{Change, Edited, Extended, Suspended, Voided},
+            counters::Counter,
+            keys::{KeyBody, KeysBody, RevokedKey, SentKey, ShownKey},
+            sale::{Sold, SoldLicense},
+        },
+        lists::Cursor,
+        mails::{MailBody, MailPoliciesBody, MailPolicyBody, MailedAgain, Mails, ProductMails},
+        orders::{OrderBody, OrderView, Orders, VoidedOrder},
+        products::{Policies, ProductBody, Products},
+        refusals::{RefusalBody, RefusalPage},
+        requests::{OneRequest, RequestBody, RequestPage},
+        seats::{ExtendedTrial, Freed, Issued, OneSeat, SeatBody, Seats},
+        webhooks::{Deliveries, Delivery, Put, Tested, WebhookBody, WebhookSecret, Webhooks},
+    };
+}
+
 use std::{sync::Arc, time::SystemTime};
 
 use axum::{
@@ -85,6 +116,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(customers::customers, customers::new_customer))
         .routes(routes!(customers::customer))
         .routes(routes!(customers::edit_customer))
+        .routes(routes!(customers::erase_customer))
         .routes(routes!(licenses::licenses, licenses::sale::sell))
         .routes(routes!(licenses::license))
         .routes(routes!(licenses::change::edit))
@@ -104,12 +136,14 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(orders::extend_order))
         .routes(routes!(orders::void_order))
         .routes(routes!(seats::seats))
+        .routes(routes!(seats::seat))
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
         .routes(routes!(seats::extend_trial))
         .routes(routes!(refusals::refusals))
         .routes(routes!(requests::requests))
+        .routes(routes!(requests::request))
         .routes(routes!(requests::approve_request))
         .routes(routes!(requests::refuse_request))
         .routes(routes!(seats::renew))

@@ -1,7 +1,7 @@
 //! `/v1/admin/orders`: what was sold under the ids of a shop. It is sold by `POST /v1/admin/licenses`.
 
 use axum::extract::{Path, State};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -19,35 +19,35 @@ use super::{
 };
 use crate::{
     domain::{OrderChoice, OrderRow, check_order_id, filter::List, rights::Act},
-    failure::Failure,
+    failure::Result as Done,
     service,
 };
 
 /// What was sold under an id.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Order)]
-pub(super) struct OrderBody {
-    id: String,
+pub(crate) struct OrderBody {
+    pub(crate) id: String,
     /// The id of the product.
-    product: String,
+    pub(crate) product: String,
     /// The account of the reseller that sold it; empty for the vendor. An id counts for each product and seller apart.
-    seller: String,
-    customer: Option<String>,
+    pub(crate) seller: String,
+    pub(crate) customer: Option<String>,
     /// Who sold it; empty for the vendor.
-    reseller: String,
+    pub(crate) reseller: String,
     /// What was said of its terms, by their names in their record.
     #[schema(value_type = Object)]
-    terms: Value,
+    pub(crate) terms: Value,
     /// How many licenses.
-    count: u32,
+    pub(crate) count: u32,
     #[schema(format = "date-time")]
-    sold: String,
+    pub(crate) sold: String,
     /// `sold`, or `void` once all its licenses were ended for good.
-    state: &'static str,
+    pub(crate) state: String,
 }
 
 impl OrderBody {
-    fn of(row: &OrderRow) -> Result<Self, Problem> {
+    pub(crate) fn of(row: &OrderRow) -> Done<Self> {
         let OrderRow { order, sold, is_void } = row;
         Ok(Self {
             id: order.key.id.clone(),
@@ -55,10 +55,10 @@ impl OrderBody {
             seller: order.key.seller.clone(),
             customer: order.customer.map(|id| id.to_string()),
             reseller: order.reseller.clone(),
-            terms: serde_json::to_value(&order.said).map_err(Failure::from)?,
+            terms: serde_json::to_value(&order.said)?,
             count: order.count,
             sold: sold.to_string(),
-            state: if *is_void { "void" } else { "sold" },
+            state: if *is_void { "void" } else { "sold" }.to_owned(),
         })
     }
 }
@@ -72,11 +72,11 @@ fn choice(id: &str, of: &OfSeller) -> Result<OrderChoice, Problem> {
     Ok(OrderChoice { id: order_id(id)?, product, seller: of.seller.clone() })
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Orders {
-    orders: Vec<OrderBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Orders {
+    pub(crate) orders: Vec<OrderBody>,
     /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Orders within reach, oldest first
@@ -98,17 +98,23 @@ pub(super) async fn orders(
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
     let wanted = paged.of(filtered.read(List::Orders)?)?;
     let (rows, place) = service::orders_after(server.service.database(), wanted, &caller.occasion).await?;
-    let orders = rows.iter().map(OrderBody::of).collect::<Result<_, _>>()?;
+    let orders = rows.iter().map(OrderBody::of).collect::<Done<_>>()?;
     Ok(JsonAnswer(Orders { orders, next: next(place) }))
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = OrderView)]
-pub(super) struct OrderView {
+pub(crate) struct OrderView {
     #[serde(flatten)]
-    order: OrderBody,
+    pub(crate) order: OrderBody,
     /// As they were shown when it was sold.
-    licenses: Vec<HintBody>,
+    pub(crate) licenses: Vec<HintBody>,
+}
+
+impl OrderView {
+    pub(crate) fn of(order: &OrderRow, licenses: Vec<HintBody>) -> Done<Self> {
+        Ok(Self { order: OrderBody::of(order)?, licenses })
+    }
 }
 
 /// One order, with its licenses
@@ -128,8 +134,7 @@ pub(super) async fn order(
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
     let choice = choice(&id, &of)?;
     let (row, licenses) = service::order(server.service.database(), &choice, &caller.occasion).await?;
-    let licenses = licenses.iter().map(HintBody::from).collect();
-    Ok(JsonAnswer(OrderView { order: OrderBody::of(&row)?, licenses }))
+    Ok(JsonAnswer(OrderView::of(&row, licenses.iter().map(HintBody::from).collect())?))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -177,11 +182,11 @@ pub(super) async fn extend_order(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct VoidedOrder {
-    order: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct VoidedOrder {
+    pub(crate) order: String,
     /// How many licenses are void now that were not before.
-    voided: usize,
+    pub(crate) voided: usize,
 }
 
 /// End every license of an order for good

@@ -26,25 +26,25 @@ use crate::{
 };
 
 /// What licenses are sold of.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Product)]
-pub(super) struct ProductBody {
-    id: String,
+pub(crate) struct ProductBody {
+    pub(crate) id: String,
     /// As licenses and requests name it.
-    name: String,
+    pub(crate) name: String,
     /// The root public key that its applications embed.
-    root: String,
+    pub(crate) root: String,
     /// What is sold of it unless the sale says otherwise, by the names of terms in their record.
     #[schema(value_type = Object)]
-    terms: Value,
+    pub(crate) terms: Value,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// How often it was changed, from 1 on. It is the product's `ETag`, too.
-    revision: u32,
+    pub(crate) revision: u32,
     /// Whether keys of its licenses are kept, so that they can be shown again.
-    keeps_keys: bool,
+    pub(crate) keeps_keys: bool,
     /// Of which license a request without a license key gets a trial; none where every request has a key.
-    trial_license: Option<String>,
+    pub(crate) trial_license: Option<String>,
 }
 
 fn terms(of: &Said) -> Done<Value> {
@@ -52,7 +52,7 @@ fn terms(of: &Said) -> Done<Value> {
 }
 
 impl ProductBody {
-    fn of(product: &Product) -> Done<Self> {
+    pub(crate) fn of(product: &Product) -> Done<Self> {
         Ok(Self {
             id: product.id.to_string(),
             name: product.name.clone(),
@@ -78,10 +78,10 @@ fn is_for(caller: &Caller, product: &Product) -> bool {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Products {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Products {
     /// The one that the authority was set up with first.
-    products: Vec<ProductBody>,
+    pub(crate) products: Vec<ProductBody>,
 }
 
 /// The products
@@ -199,11 +199,19 @@ pub(super) async fn edit_product(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Policies {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Policies {
     /// By the names of terms in their record.
     #[schema(value_type = Object)]
-    terms: Value,
+    pub(crate) terms: Value,
+    /// Another one after each change. It is the policies' `ETag`, too.
+    pub(crate) version: u32,
+}
+
+impl Policies {
+    pub(crate) fn of(policies: &Said) -> Done<Self> {
+        Ok(Self { terms: terms(policies)?, version: policies.version()? })
+    }
 }
 
 /// What holds for every product that does not say otherwise
@@ -224,8 +232,8 @@ pub(super) struct Policies {
 pub(super) async fn policies(State(server): Shared, caller: Caller) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::Oneself).await?;
     let policies = service::policies(server.service.database()).await?;
-    let body = JsonAnswer(Policies { terms: terms(&policies)? });
-    Ok((etag::header(policies.version()?), body).into_response())
+    let body = JsonAnswer(Policies::of(&policies)?);
+    Ok((etag::header(body.0.version), body).into_response())
 }
 
 /// Change what holds for every product that does not say otherwise, from now on
@@ -252,10 +260,10 @@ pub(super) async fn edit_policies(
         let based_on = Some(etag::based_on(&headers)?);
         let (database, said) = (call.server.service.database(), asked.terms.said()?);
         let change = Change { said: &said, unsaid: &asked.unset };
-        let hand_over = |policies: &Said| call.keep_along(&Policies { terms: terms(policies)? });
+        let hand_over = |policies: &Said| call.keep_along(&Policies::of(policies)?);
         let policies =
             service::edit_policies(database, (&change, based_on), hand_over, &call.caller.occasion).await?;
-        Ok(Policies { terms: terms(&policies)? })
+        Ok(Policies::of(&policies)?)
     })
     .await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use nodelock::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -19,40 +19,40 @@ use crate::{
 };
 
 /// What one device was refused for one reason on one day. What it says of itself are a stranger's words.
-#[derive(Serialize, ToSchema)]
-pub(super) struct RefusalBody {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RefusalBody {
     /// `activation` or `check-in`.
-    asked: &'static str,
+    pub(crate) asked: String,
     /// The code of the error that it got.
-    error: String,
+    pub(crate) error: String,
     /// The same in words.
-    reason: String,
+    pub(crate) reason: String,
     #[schema(format = "date-time")]
-    first: String,
+    pub(crate) first: String,
     #[schema(format = "date-time")]
-    last: String,
+    pub(crate) last: String,
     #[schema(minimum = 1)]
-    count: u32,
+    pub(crate) count: u32,
     /// None for a license key that nobody has or had.
-    license: Option<String>,
+    pub(crate) license: Option<String>,
     /// The end of the license key; empty if none came along.
-    key_hint: String,
-    handle: String,
-    device: String,
-    machine: BTreeMap<String, String>,
-    application: String,
-    library: String,
+    pub(crate) key_hint: String,
+    pub(crate) handle: String,
+    pub(crate) device: String,
+    pub(crate) machine: BTreeMap<String, String>,
+    pub(crate) application: String,
+    pub(crate) library: String,
     /// Who handed it in last, as the audit names them.
-    actor: String,
+    pub(crate) actor: String,
     /// From which address; empty for the vendor.
-    peer: String,
+    pub(crate) peer: String,
 }
 
 impl From<RefusalRow> for RefusalBody {
     fn from(row: RefusalRow) -> Self {
         let Refused { asked, kind, reason, seat, license, key_hint, device } = row.refused;
         Self {
-            asked: asked.name(),
+            asked: asked.name().to_owned(),
             error: kind,
             reason,
             first: row.first.to_string(),
@@ -71,11 +71,11 @@ impl From<RefusalRow> for RefusalBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct RefusalPage {
-    refusals: Vec<RefusalBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RefusalPage {
+    pub(crate) refusals: Vec<RefusalBody>,
     /// For the next page, in `after`; none after the last.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// What devices were refused lately, oldest first

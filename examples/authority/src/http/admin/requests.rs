@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    super::{Shared, device::JsonAnswer, problem::Problem},
+    super::{
+        Shared,
+        device::JsonAnswer,
+        problem::{Details, Problem},
+    },
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
-    lists::{Cursor, OfLicense, Paged},
+    lists::{Cursor, OfDevice, OfLicense, Paged},
     once::{JsonText, Posted, once},
     seats::{WhichSeat, choice},
 };
@@ -22,27 +26,27 @@ use crate::{
 };
 
 /// A request for a seat that waits for approval, or was approved or refused, and has no seat yet.
-#[derive(Serialize, ToSchema)]
-pub(super) struct RequestBody {
-    handle: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RequestBody {
+    pub(crate) handle: String,
     /// The key of its device: two devices may have drawn one handle.
-    device: String,
-    license: String,
+    pub(crate) device: String,
+    pub(crate) license: String,
     /// `waiting`, `approved` or `refused`.
-    state: &'static str,
+    pub(crate) state: String,
     /// When it came first.
     #[schema(format = "date-time")]
-    asked: String,
+    pub(crate) asked: String,
     /// When it was approved or refused.
     #[schema(format = "date-time")]
-    ruled: Option<String>,
+    pub(crate) ruled: Option<String>,
     /// When the approval ends.
     #[schema(format = "date-time")]
-    ends: Option<String>,
+    pub(crate) ends: Option<String>,
     /// Why it was refused, as the customer reads it.
-    reason: String,
+    pub(crate) reason: String,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
-    label: String,
+    pub(crate) label: String,
 }
 
 impl From<&Approval> for RequestBody {
@@ -51,7 +55,7 @@ impl From<&Approval> for RequestBody {
             handle: approval.name().handle.to_string(),
             device: approval.name().device_key.to_string(),
             license: approval.license_id().to_string(),
-            state: approval.state().name(),
+            state: approval.state().name().to_owned(),
             asked: approval.asked().to_string(),
             ruled: approval.ruled().map(|time| time.to_string()),
             ends: approval.ends().map(|end| end.to_string()),
@@ -61,11 +65,26 @@ impl From<&Approval> for RequestBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct RequestPage {
-    requests: Vec<RequestBody>,
+/// The same, and where it came from.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct OneRequest {
+    #[serde(flatten)]
+    pub(crate) request: RequestBody,
+    /// The network that it came from; empty for the vendor.
+    pub(crate) peer: String,
+}
+
+impl From<&RequestRow> for OneRequest {
+    fn from(row: &RequestRow) -> Self {
+        Self { request: RequestBody::from(&row.approval), peer: row.peer.clone() }
+    }
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RequestPage {
+    pub(crate) requests: Vec<OneRequest>,
     /// For the next page, in `after`; none after the last.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Requests that wait for approval, or were approved or refused, those first that changed longest ago
@@ -99,8 +118,38 @@ pub(super) async fn requests(
     let rows = service::requests_after(database, license, after.as_ref(), most, &caller.occasion).await?;
     let last = rows.last().filter(|_| rows.len() >= most as usize).map(RequestRow::cursor);
     let next = last.map(|last| Cursor((last.changed.unix_seconds(), last.name.to_string())).text());
-    let requests = rows.iter().map(|row| RequestBody::from(&row.approval)).collect();
+    let requests = rows.iter().map(OneRequest::from).collect();
     Ok(JsonAnswer(RequestPage { requests, next }))
+}
+
+/// One request
+#[utoipa::path(
+    get,
+    path = "/v1/admin/requests/{handle}",
+    operation_id = "request",
+    params(("handle" = String, Path), OfDevice),
+    responses(
+        (status = 200, description = "It.", body = OneRequest),
+        (
+            status = 409,
+            description = "Several devices wait under that handle. Codes: `ambiguous-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        ReadRefusals,
+        Refusals,
+    ),
+)]
+pub(super) async fn request(
+    State(server): Shared,
+    caller: Caller,
+    Path(handle): Path<String>,
+    of: OfDevice,
+) -> Result<JsonAnswer<OneRequest>, Problem> {
+    server.service.may(&caller.occasion, Act::ShowSeats).await?;
+    let choice = choice(&handle, of.device.as_deref())?;
+    let row = service::request(server.service.database(), choice, &caller.occasion).await?;
+    Ok(JsonAnswer(OneRequest::from(&row)))
 }
 
 /// Which request of a handle, and why.

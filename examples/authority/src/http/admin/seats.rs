@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
 use nodelock::{
-    License, Timestamp,
+    License, Revocation, Timestamp,
     authority::{Reply, Seat, decision::Ruling},
 };
 use serde::{Deserialize, Serialize};
@@ -14,12 +14,12 @@ use super::{
     super::{
         Shared,
         device::{JsonAnswer, Message},
-        problem::Problem,
+        problem::{Details, Problem},
     },
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
     licenses::change::extension,
-    lists::{Filtered, Paged, next},
+    lists::{Filtered, OfDevice, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
@@ -28,36 +28,51 @@ use crate::{
 };
 
 /// A seat as it is now.
-#[derive(Serialize, ToSchema)]
-pub(super) struct SeatBody {
-    handle: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct SeatBody {
+    pub(crate) handle: String,
     /// The key of its device: two devices may have drawn one handle.
-    device: String,
-    license: Option<String>,
-    state: &'static str,
+    pub(crate) device: String,
+    pub(crate) license: Option<String>,
+    pub(crate) state: String,
     /// Whether it counts no longer, because its use ended too long ago.
-    lapsed: bool,
+    pub(crate) lapsed: bool,
     #[schema(format = "date-time")]
-    granted: String,
+    pub(crate) granted: String,
     #[schema(format = "date-time")]
-    changed: String,
+    pub(crate) changed: String,
+    /// When its latest license was signed.
+    #[schema(format = "date-time")]
+    pub(crate) issued: String,
     /// When its device last spoke.
     #[schema(format = "date-time")]
-    last_contact: String,
+    pub(crate) last_contact: String,
     /// When its use ends.
     #[schema(format = "date-time")]
-    ends: Option<String>,
+    pub(crate) ends: Option<String>,
     /// On how many days its device spoke after the seat was released.
-    came_back: u32,
+    pub(crate) came_back: u32,
     /// When it did so last, to the day.
     #[schema(format = "date-time")]
-    came_back_at: Option<String>,
+    pub(crate) came_back_at: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
-    label: String,
+    pub(crate) label: String,
     /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
     /// too.
-    machine: BTreeMap<String, String>,
-    application: String,
+    pub(crate) machine: BTreeMap<String, String>,
+    pub(crate) application: String,
+    pub(crate) library: String,
+    /// Why it was released, in the words that its customer reads.
+    pub(crate) reason: String,
+    /// Whether giving it up used a deactivation.
+    pub(crate) counted: bool,
+    pub(crate) revision: u32,
+    /// How many wrong codes were tried at it within the last day.
+    pub(crate) wrong_codes: u32,
+    /// How often two devices spoke for it.
+    pub(crate) copies: u32,
+    pub(crate) virtual_machine: bool,
+    pub(crate) container: bool,
 }
 
 impl From<&SeatRow> for SeatBody {
@@ -66,10 +81,11 @@ impl From<&SeatRow> for SeatBody {
             handle: row.handle.to_string(),
             device: row.device_key.to_string(),
             license: row.license.map(|license| license.to_string()),
-            state: row.state.name(),
+            state: row.state.name().to_owned(),
             lapsed: row.lapsed,
             granted: row.granted.to_string(),
             changed: row.changed.to_string(),
+            issued: row.issued.to_string(),
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
             came_back: row.came_back,
@@ -77,15 +93,23 @@ impl From<&SeatRow> for SeatBody {
             label: row.label.clone(),
             machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
+            library: row.device.library.clone(),
+            reason: row.reason.clone(),
+            counted: row.counted,
+            revision: row.revision,
+            wrong_codes: row.codes_tried,
+            copies: row.copies,
+            virtual_machine: row.virtual_machine,
+            container: row.container,
         }
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Seats {
-    seats: Vec<SeatBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Seats {
+    pub(crate) seats: Vec<SeatBody>,
     /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Seats, oldest first
@@ -112,6 +136,63 @@ pub(super) async fn seats(
     Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next: next(place) }))
 }
 
+/// A seat, and who licensed it: what a person is to see before it is released.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct OneSeat {
+    pub(crate) handle: String,
+    pub(crate) device: String,
+    pub(crate) state: String,
+    /// What its computer is called: its device says so itself.
+    pub(crate) label: String,
+    /// When its device last spoke.
+    #[schema(format = "date-time")]
+    pub(crate) last_contact: String,
+    /// Who licensed it; empty where there is no license.
+    pub(crate) licensee: String,
+}
+
+impl From<(Seat, String)> for OneSeat {
+    fn from((seat, licensee): (Seat, String)) -> Self {
+        Self {
+            handle: seat.handle().to_string(),
+            device: seat.device_key().to_string(),
+            state: seat.state().name().to_owned(),
+            label: seat.label().to_owned(),
+            last_contact: seat.contact().to_string(),
+            licensee,
+        }
+    }
+}
+
+/// One seat, and who licensed it
+#[utoipa::path(
+    get,
+    path = "/v1/admin/seats/{handle}",
+    operation_id = "seat",
+    params(("handle" = String, Path), OfDevice),
+    responses(
+        (status = 200, description = "It.", body = OneSeat),
+        (
+            status = 409,
+            description = "Several devices have a seat of that handle. Codes: `ambiguous-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        ReadRefusals,
+        Refusals,
+    ),
+)]
+pub(super) async fn seat(
+    State(server): Shared,
+    caller: Caller,
+    Path(handle): Path<String>,
+    of: OfDevice,
+) -> Result<JsonAnswer<OneSeat>, Problem> {
+    server.service.may(&caller.occasion, Act::ShowSeats).await?;
+    let choice = choice(&handle, of.device.as_deref())?;
+    Ok(JsonAnswer(server.service.seat(choice, &caller.occasion).await?.into()))
+}
+
 /// Which seat of a handle, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -130,25 +211,29 @@ pub(super) struct WhichSeat {
     pub(super) device: Option<String>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Freed {
-    handle: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Freed {
+    pub(crate) handle: String,
     /// What the seat is now.
-    state: &'static str,
+    pub(crate) state: String,
     /// For its device, should it speak up; none where that gave the seat up itself.
-    revocation: Option<Message>,
+    pub(crate) revocation: Option<Message>,
 }
 
-fn freed(seat: &Seat, revocation: Option<Message>) -> Freed {
-    Freed { handle: seat.handle().to_string(), state: seat.state().name(), revocation }
+impl Freed {
+    pub(crate) fn of(seat: &Seat, revocation: Option<&Revocation>) -> Self {
+        Self {
+            handle: seat.handle().to_string(),
+            state: seat.state().name().to_owned(),
+            revocation: revocation.map(Message::from),
+        }
+    }
 }
 
 /// The same of what is decided.
 fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
     match ruling {
-        Ruling::Revoked(seat) | Ruling::Returned(seat) => {
-            Some(freed(seat, reply.revocation.as_ref().map(Message::from)))
-        }
+        Ruling::Revoked(seat) | Ruling::Returned(seat) => Some(Freed::of(seat, reply.revocation.as_ref())),
         _ => None,
     }
 }
@@ -179,7 +264,7 @@ pub(super) async fn release(
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
         call.keep_along_of(freed_by);
         let (seat, revocation) = service.release(choice, &asked.reason, occasion).await?;
-        Ok(freed(&seat, revocation.as_ref().map(Message::from)))
+        Ok(Freed::of(&seat, revocation.as_ref()))
     })
     .await
 }
@@ -201,20 +286,20 @@ pub(super) async fn return_held(
         let choice = choice(&handle, asked.device.as_deref())?;
         call.keep_along_of(freed_by);
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
-        Ok(freed(&seat, None))
+        Ok(Freed::of(&seat, None))
     })
     .await
 }
 
 /// A license for a seat.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Issued {
-    handle: String,
-    revision: u32,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Issued {
+    pub(crate) handle: String,
+    pub(crate) revision: u32,
     #[schema(format = "date-time")]
-    lease_until: Option<String>,
+    pub(crate) lease_until: Option<String>,
     /// For its device.
-    license: Message,
+    pub(crate) license: Message,
 }
 
 impl From<&License> for Issued {
@@ -291,14 +376,17 @@ pub(super) struct LaterTrial {
     /// The first second at which it is over.
     #[schema(format = "date-time")]
     until: Option<String>,
+    /// Refuse an `until` that is no later than its end, which stays otherwise.
+    #[serde(default)]
+    only_later: bool,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct ExtendedTrial {
-    handle: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExtendedTrial {
+    pub(crate) handle: String,
     /// When the trial of its computer ends.
     #[schema(format = "date-time")]
-    until: String,
+    pub(crate) until: String,
 }
 
 /// Let the trial of a computer last longer
@@ -319,7 +407,7 @@ pub(super) async fn extend_trial(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Extend, |call, asked: LaterTrial| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
-        let extension = extension(asked.days, asked.until.as_deref())?;
+        let extension = extension(asked.days, asked.until.as_deref(), asked.only_later)?;
         let extended = |seat: &Seat, until: Timestamp| ExtendedTrial {
             handle: seat.handle().to_string(),
             until: until.to_string(),

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 73] = [
+const CALLS: [(&str, Option<Act>); 76] = [
     ("accounts", Some(Act::Accounts)),
     ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
@@ -39,6 +39,7 @@ const CALLS: [(&str, Option<Act>); 73] = [
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
+    ("erase_customer", Some(Act::Erase)),
     ("events", Some(Act::ShowAudit)),
     ("extend", Some(Act::Extend)),
     ("extend_order", Some(Act::Extend)),
@@ -70,6 +71,7 @@ const CALLS: [(&str, Option<Act>); 73] = [
     ("renew", Some(Act::Renew)),
     ("replay", Some(Act::Webhooks)),
     ("replay_mails", Some(Act::Mails)),
+    ("request", Some(Act::ShowSeats)),
     ("requests", Some(Act::ShowSeats)),
     ("reset_counter", Some(Act::ResetCounters)),
     ("resume", Some(Act::Resume)),
@@ -77,6 +79,7 @@ const CALLS: [(&str, Option<Act>); 73] = [
     ("revoke_deployment_key", Some(Act::Tokens)),
     ("revoke_key", Some(Act::Rekey)),
     ("revoke_token", Some(Act::Tokens)),
+    ("seat", Some(Act::ShowSeats)),
     ("seats", Some(Act::ShowSeats)),
     ("sell", Some(Act::Sell)),
     ("send_key", Some(Act::SendKey)),
@@ -94,7 +97,7 @@ const CALLS: [(&str, Option<Act>); 73] = [
 ];
 
 /// Calls about what is not of one product or one seller: no limited right reaches them.
-const WHOLE: [&str; 4] = ["customer", "customers", "edit_customer", "new_customer"];
+const WHOLE: [&str; 5] = ["customer", "customers", "edit_customer", "erase_customer", "new_customer"];
 
 /// Every call by its name: the method, and an address that it may have.
 fn described() -> BTreeMap<String, (String, String)> {

@@ -19,7 +19,7 @@ use super::{
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
     events::Event,
-    lists::{Cursor, Paged},
+    lists::{Cursor, OnlyAside, Paged},
     once::{Call, JsonText, Nothing, Posted, once},
 };
 use crate::{
@@ -29,17 +29,17 @@ use crate::{
 };
 
 /// Who is told of events.
-#[derive(Serialize, ToSchema)]
-pub(super) struct WebhookBody {
-    id: String,
-    url: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct WebhookBody {
+    pub(crate) id: String,
+    pub(crate) url: String,
     /// What it is told of, as kinds or as `license.*` and `seat.*`; all if there is none.
-    kinds: Vec<String>,
+    pub(crate) kinds: Vec<String>,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// Until when the secret before the present one signs too.
     #[schema(format = "date-time")]
-    former_until: Option<String>,
+    pub(crate) former_until: Option<String>,
 }
 
 impl From<&Webhook> for WebhookBody {
@@ -54,9 +54,9 @@ impl From<&Webhook> for WebhookBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Webhooks {
-    webhooks: Vec<WebhookBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Webhooks {
+    pub(crate) webhooks: Vec<WebhookBody>,
 }
 
 /// Webhooks, oldest first
@@ -81,11 +81,11 @@ pub(super) struct NewWebhook {
     kinds: Vec<String>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct WebhookSecret {
-    id: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct WebhookSecret {
+    pub(crate) id: String,
     /// Messages are signed with it. It is shown to the call that made it, however often that is made, for a week.
-    secret: String,
+    pub(crate) secret: String,
 }
 
 /// What was made while a call was answered.
@@ -180,15 +180,15 @@ pub(super) async fn new_webhook_secret(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Tested {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Tested {
     /// The id of the message that was sent.
-    message: String,
-    taken: bool,
+    pub(crate) message: String,
+    pub(crate) taken: bool,
     /// What was answered, if anything was.
-    status: Option<u32>,
+    pub(crate) status: Option<u32>,
     /// Why it was not taken.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Send a message that means nothing, and say what was answered
@@ -242,10 +242,10 @@ impl Replayed {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Put {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Put {
     /// How many are told once more.
-    events: u64,
+    pub(crate) events: u64,
 }
 
 /// Tell events once more
@@ -266,21 +266,21 @@ pub(super) async fn replay(Path(id): Path<String>, posted: Posted<Replayed>) -> 
 }
 
 /// What became of one event.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Delivery {
-    event: Event,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Delivery {
+    pub(crate) event: Event,
     /// `due`, `queued` behind another one of its license, `delivered`, or `aside` once it was given up.
-    state: String,
+    pub(crate) state: String,
     /// When it is tried next.
     #[schema(format = "date-time")]
-    next: Option<String>,
-    attempts: u32,
+    pub(crate) next: Option<String>,
+    pub(crate) attempts: u32,
     #[schema(format = "date-time")]
-    tried: Option<String>,
+    pub(crate) tried: Option<String>,
     /// What was answered last.
-    status: Option<u32>,
+    pub(crate) status: Option<u32>,
     /// Why that was no success.
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 impl From<&DeliveryRow> for Delivery {
@@ -297,12 +297,12 @@ impl From<&DeliveryRow> for Delivery {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(super) struct Deliveries {
-    deliveries: Vec<Delivery>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Deliveries {
+    pub(crate) deliveries: Vec<Delivery>,
     /// For the next page, in `after`; there is one after the last event too. What was being entered at the time of a
     /// call may come before it and is missed then. The webhook itself misses nothing.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// What a webhook was told and is to be told, in the order of the events
@@ -310,7 +310,7 @@ pub(super) struct Deliveries {
     get,
     path = "/v1/admin/webhooks/{id}/deliveries",
     operation_id = "deliveries",
-    params(("id" = String, Path), Paged),
+    params(("id" = String, Path), Paged, OnlyAside),
     responses(
         (status = 200, description = "A page.", body = Deliveries),
         (
@@ -328,11 +328,13 @@ pub(super) async fn deliveries(
     caller: Caller,
     Path(id): Path<String>,
     paged: Paged,
+    only: OnlyAside,
 ) -> Result<JsonAnswer<Deliveries>, Problem> {
     server.service.may(&caller.occasion, Act::Webhooks).await?;
     let after = paged.after::<String>()?.unwrap_or_default();
     let (database, most) = (server.service.database(), paged.limit()?);
-    let rows = service::deliveries_after(database, &id, (None, &after), most, &caller.occasion).await?;
+    let rows =
+        service::deliveries_after(database, &id, (only.state(), &after), most, &caller.occasion).await?;
     let next = rows.last().map(|row| row.event.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Deliveries {
         deliveries: rows.iter().map(Delivery::from).collect(),

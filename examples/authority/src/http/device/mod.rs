@@ -33,7 +33,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Server>> {
 /// base32 form too.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(max_length = 1_048_576)]
-pub(super) struct Message(String);
+pub(crate) struct Message(String);
+
+impl Message {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Message {
     pub(super) fn into_bytes(self) -> Vec<u8> {

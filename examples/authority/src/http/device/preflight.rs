@@ -113,7 +113,7 @@ mod tests {
         let said = serde_json::from_value(json!({ "activations": 1 })).unwrap();
         let operator = Occasion { time: SystemTime::now().into(), actor: Actor::Vendor("test".into()) };
         let how = service::Changing::default();
-        service::edit(database, license.terms.id, &said, how, |_| Ok(()), &operator).await.unwrap();
+        service::edit(database, license.terms.id, (&said, None), how, |_| Ok(()), &operator).await.unwrap();
         let ask = authority.sent("device", |client| drop(client.deactivate(Reason::Moved)));
         let foreseen = authority.call(PATH, ask).await.json();
         assert_eq!((&foreseen["allowed"], &foreseen["activations_left"]), (&json!(true), &json!(0)));

@@ -13,7 +13,7 @@ use crate::{
         filter::{Filter, List},
     },
     service::{
-        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit_and_give, edit_customer,
+        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit, edit_customer,
         fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
         license, new_customer, offers, place_order, prune, sell, verify,
     },
@@ -135,9 +135,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"seats":2}"#).unwrap();
-    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
-        .await
-        .unwrap();
+    edit(database, license_id, (&said, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
     let (active, gone) =
         (authority.device_of(Component::HwUuid, "1"), authority.device_of(Component::HwUuid, "2"));
     for device in [&active, &gone] {
@@ -190,7 +188,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let (license_id, _) = sold(&authority, one).await;
     let give = async |to: CustomerId, dry_run: bool| {
         let how = Changing { dry_run, ..Changing::default() };
-        edit_and_give(database, license_id, &Said::default(), Some(to), how, &vendor()).await
+        edit(database, license_id, (&Said::default(), Some(to)), how, |_| Ok(()), &vendor()).await
     };
     assert_eq!(give(other, true).await.unwrap().changes, [format!("customer -> {other}")]);
     let of = async || license(database, license_id, &vendor()).await.unwrap().row.customer;
@@ -215,7 +213,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let nobody = CustomerId::generate(&SystemRandom).unwrap();
     assert!(matches!(give(nobody, false).await, Err(Failure::UnknownCustomer(_))));
     let (said, how, vendor) = (Said::default(), Changing::default(), vendor());
-    let unknown = edit_and_give(database, LicenseId::NONE, &said, Some(other), how, &vendor);
+    let unknown = edit(database, LicenseId::NONE, (&said, Some(other)), how, |_| Ok(()), &vendor);
     assert!(matches!(unknown.await, Err(Failure::Rule(e)) if e.kind() == ErrorKind::UnknownLicense));
     is_sound(&authority).await;
 }
@@ -272,7 +270,7 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
     let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit_and_give(database, license_id, &said, to, Changing::default(), &occasion).await.unwrap();
+        edit(database, license_id, (&said, to), Changing::default(), |_| Ok(()), &occasion).await.unwrap();
     };
     edit(1, r#"{"seats":4}"#, None).await;
     edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
@@ -303,7 +301,9 @@ async fn a_name_that_a_license_had_before_a_customer_is_not_the_customers() {
     for (minutes, said, to) in [(1, "{}", between), (2, r#"{"seats":4}"#, between), (3, "{}", one)] {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
-        edit_and_give(database, license_id, &said, Some(to), Changing::default(), &occasion).await.unwrap();
+        edit(database, license_id, (&said, Some(to)), Changing::default(), |_| Ok(()), &occasion)
+            .await
+            .unwrap();
     }
     erase_customer(database, between, &vendor()).await.unwrap();
     let view = license(database, license_id, &vendor()).await.unwrap();
@@ -318,7 +318,7 @@ async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"trial_days":14}"#).unwrap();
-    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+    crate::service::edit(database, license_id, (&said, None), Changing::default(), |_| Ok(()), &vendor())
         .await
         .unwrap();
     let [device, again] = ["1"; 2].map(|number| authority.device_of(Component::HwUuid, number));

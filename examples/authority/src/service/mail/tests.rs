@@ -6,7 +6,7 @@ use nodelock::{Reason, SystemRandom};
 
 use super::{
     super::{
-        Buyer, InPlaceOf, Offer, edit_and_give, edit_customer, erase_customer,
+        Buyer, InPlaceOf, Offer, edit, edit_customer, erase_customer,
         fixture::{Authority, PRODUCT, claim, now, vendor},
         new_customer, note_expiring, offers, rekey, sell, verify,
     },
@@ -439,8 +439,8 @@ async fn what_is_not_so_any_more_is_not_mailed() {
     let details =
         CustomerDetails { name: "Joe".into(), email: "joe@example.com".into(), ..CustomerDetails::default() };
     let joe = new_customer(world.database(), details, |_| Ok(()), &vendor()).await.unwrap().id;
-    let given = (&Said::default(), Some(joe), Changing::default());
-    edit_and_give(world.database(), id, given.0, given.1, given.2, &vendor()).await.unwrap();
+    let given = (&Said::default(), Some(joe));
+    edit(world.database(), id, given, Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
     assert!(world.mail(now()).await.is_empty());
     send_key(world.database(), id, None, |_| Ok(()), &vendor()).await.unwrap();
     let mails = world.mail(now()).await;

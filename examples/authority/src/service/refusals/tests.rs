@@ -57,7 +57,7 @@ async fn a_refused_activation_says_who_was_refused_and_why_and_counts() {
     let [row] = &rows[..] else { panic!("{rows:?}") };
     let Refused { asked, kind, reason, license, key_hint, device, seat } = &row.refused;
     assert_eq!((*asked, &**kind, *license), (AskedFor::Activation, "no-free-seat", Some(id)));
-    assert_eq!((row.count, &*row.peer, row.handle()), (2, "0.0.0.2", seat.handle));
+    assert_eq!((row.count, &*row.peer, row.refused.seat.handle), (2, "0.0.0.2", seat.handle));
     assert!(reason.contains("no seat is free") && !device.library.is_empty());
     assert!(key.ends_with(key_hint.as_str()) && key_hint.len() == 5);
     let all = format!("{row:?}");
@@ -130,7 +130,7 @@ async fn what_a_device_was_refused_goes_when_its_seat_is_released() {
     authority.service.release(choice, "gone", &vendor()).await.unwrap();
     let rows = noted(&authority, Some(id)).await;
     assert_eq!(rows.len(), 1);
-    assert_ne!(rows[0].handle(), handle);
+    assert_ne!(rows[0].refused.seat.handle, handle);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn whoever_is_limited_sees_the_refusals_within_reach() {
     let first = refusals_after(database, None, None, 1, &vendor()).await.unwrap();
     let rest = refusals_after(database, None, Some(&first[0].cursor()), 9, &vendor()).await.unwrap();
     assert_eq!((first.len(), rest.len()), (1, 1));
-    assert_ne!(first[0].handle(), rest[0].handle());
+    assert_ne!(first[0].refused.seat.handle, rest[0].refused.seat.handle);
     let rita = by(Who::Account { name: "rita".into(), role: Role::Reseller });
     assert!(refusals_after(database, None, None, 10, &rita).await.unwrap().is_empty());
     let unknown = refusals_after(database, Some(LicenseId::NONE), None, 10, &vendor()).await;

@@ -1,13 +1,14 @@
 //! What was sold changes: `/v1/admin/licenses/{id}/{edit,extend,suspend,resume,void}`.
 
 use axum::{extract::Path, http::HeaderMap};
-use nodelock::Timestamp;
+use nodelock::{Timestamp, authority::LicenseRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     super::{
         super::problem::Problem,
+        customers::customer_id,
         description::{ActRefusals, BasedRefusals},
         etag,
         once::{JsonText, Nothing, Posted, once},
@@ -24,23 +25,51 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct ChangedTerms {
     /// Terms that are left out stay as they are.
+    #[serde(default)]
     terms: SaidTerms,
+    /// The id of the customer whose it is from now on; what it says of its licensee stays.
+    #[schema(nullable = false)]
+    customer: Option<String>,
     /// Change nothing, and tell what it would come to.
     #[serde(default)]
     dry_run: bool,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Edited {
+/// What a change came to, or would.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Change {
+    /// The version of its terms.
+    pub(crate) version: u32,
     /// What is other than before: a line for each term.
-    changes: Vec<String>,
+    pub(crate) changes: Vec<String>,
+    pub(crate) seats: SeatCount,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct SeatCount {
+    pub(crate) total: u32,
+    pub(crate) taken: u32,
+}
+
+impl From<&service::Edited> for Change {
+    fn from(edited: &service::Edited) -> Self {
+        let LicenseRecord { terms, usage, .. } = &edited.license;
+        let seats = SeatCount { total: terms.seats, taken: usage.taken };
+        Self { version: edited.version, changes: edited.changes.clone(), seats }
+    }
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Edited {
+    #[serde(flatten)]
+    pub(crate) change: Change,
     /// As it is now; after a dry run, as it was.
-    license: LicenseBody,
+    pub(crate) license: LicenseBody,
 }
 
 impl Edited {
     fn of(edited: &service::Edited, now: Timestamp) -> Self {
-        Self { changes: edited.changes.clone(), license: LicenseBody::of(&edited.row, now) }
+        Self { change: edited.into(), license: LicenseBody::of(&edited.row, now) }
     }
 }
 
@@ -70,7 +99,9 @@ pub(in super::super) async fn edit(
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let now = occasion.time;
         let hand_over = |edited: &service::Edited| call.keep_along(&Edited::of(edited, now));
-        let edited = service::edit(database, id, &asked.terms.said()?, how, hand_over, occasion).await?;
+        let customer = asked.customer.as_deref().map(customer_id).transpose()?;
+        let said = asked.terms.said()?;
+        let edited = service::edit(database, id, (&said, customer), how, hand_over, occasion).await?;
         Ok(Edited::of(&edited, now))
     })
     .await
@@ -90,32 +121,59 @@ pub(in super::super) struct Later {
 
 impl Later {
     pub(in super::super) fn extension(&self) -> Result<Extension, Problem> {
-        extension(self.days, self.until.as_deref())
+        extension(self.days, self.until.as_deref(), false)
     }
 }
 
 /// How far an end moves, of which one of both is said.
-pub(in super::super) fn extension(days: Option<u32>, until: Option<&str>) -> Result<Extension, Problem> {
-    match (days, until) {
+pub(in super::super) fn extension(
+    days: Option<u32>,
+    until: Option<&str>,
+    only_later: bool,
+) -> Result<Extension, Problem> {
+    let to = if only_later { Extension::Until } else { Extension::AtLeast };
+    match (days, until.map(str::parse)) {
         (Some(days @ 1..), None) => Ok(Extension::Days(days)),
-        (None, Some(until)) => {
-            let until = until.parse();
-            until.map(Extension::AtLeast).map_err(|_| Problem::malformed("`until` is no date of RFC 3339"))
-        }
+        (None, Some(Ok(until))) => Ok(to(until)),
+        (None, Some(Err(_))) => Err(Problem::malformed("`until` is no date of RFC 3339")),
         _ => Err(Problem::malformed("either `days`, from 1 on, or `until` is expected")),
     }
 }
 
-/// A license whose end moved.
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Extended {
-    id: String,
-    /// The version of its terms.
-    version: u32,
+/// How far the end of one license moves: one of `days` and `until`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Move {
+    /// So many days later than its end, or than now if that is later.
+    #[schema(minimum = 1)]
+    days: Option<u32>,
+    /// The first second at which it is no longer valid.
     #[schema(format = "date-time")]
-    expires: Option<String>,
+    until: Option<String>,
+    /// Refuse an `until` that is no later than its end, which stays otherwise.
+    #[serde(default)]
+    only_later: bool,
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Move {
+    fn extension(&self) -> Result<Extension, Problem> {
+        extension(self.days, self.until.as_deref(), self.only_later)
+    }
+}
+
+/// A license whose end moved.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Extended {
+    pub(crate) id: String,
+    #[serde(flatten)]
+    pub(crate) change: Change,
+    #[schema(format = "date-time")]
+    pub(crate) expires: Option<String>,
     /// Whether its end is another one now; false where it was no earlier already.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 impl Extended {
@@ -123,7 +181,7 @@ impl Extended {
         let terms = &edited.license.terms;
         Self {
             id: terms.id.to_string(),
-            version: edited.version,
+            change: edited.into(),
             expires: text(terms.expires),
             changed: !edited.changes.is_empty(),
         }
@@ -146,17 +204,17 @@ impl Extended {
             description = "The ETag of the license, where the change is based on one.",
         ),
     ),
-    request_body = Later,
+    request_body = Move,
     responses((status = 200, description = "Done, now or before.", body = Extended), BasedRefusals, ActRefusals),
 )]
 pub(in super::super) async fn extend(
     Path(id): Path<String>,
     headers: HeaderMap,
-    posted: Posted<Later>,
+    posted: Posted<Move>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Extend, |call, later: Later| async move {
-        let (id, extension) = (license_id(&id)?, later.extension()?);
-        let how = Changing { based_on: etag::if_any(&headers), dry_run: false };
+    once(posted, Act::Extend, |call, asked: Move| async move {
+        let (id, extension) = (license_id(&id)?, asked.extension()?);
+        let how = Changing { based_on: etag::if_any(&headers), dry_run: asked.dry_run };
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let hand_over = |edited: &service::Edited| call.keep_along(&Extended::of(edited));
         let edited = service::extend(database, id, extension, how, hand_over, occasion).await?;
@@ -165,11 +223,11 @@ pub(in super::super) async fn extend(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Suspended {
-    suspended: bool,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Suspended {
+    pub(crate) suspended: bool,
     /// Whether it was otherwise before.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// Issue nothing for a license until it is resumed
@@ -239,11 +297,11 @@ pub(in super::super) fn reason(text: String) -> Result<String, Problem> {
     Ok(text)
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Voided {
-    id: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Voided {
+    pub(crate) id: String,
     /// Whether it was not void before.
-    changed: bool,
+    pub(crate) changed: bool,
 }
 
 /// End a license for good

@@ -34,23 +34,23 @@ pub(in super::super) struct Reset {
     reason: String,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Counter {
-    license: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Counter {
+    pub(crate) license: String,
     #[schema(examples("deactivations"))]
-    counter: &'static str,
+    pub(crate) counter: String,
     /// In the present period; null is without limit.
-    allowed: Option<u32>,
-    used: u32,
-    left: Option<u32>,
+    pub(crate) allowed: Option<u32>,
+    pub(crate) used: u32,
+    pub(crate) left: Option<u32>,
 }
 
 impl Counter {
-    fn of(license: &LicenseRecord, of: Allowance, now: Timestamp) -> Self {
+    pub(crate) fn of(license: &LicenseRecord, of: Allowance, now: Timestamp) -> Self {
         let balance = license.balance(of, now);
         Self {
             license: license.terms.id.to_string(),
-            counter: of.name(),
+            counter: of.name().to_owned(),
             allowed: balance.allowed,
             used: balance.used,
             left: balance.left(),

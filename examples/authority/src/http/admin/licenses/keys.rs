@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use axum::extract::{Path, State};
 use nodelock::{ErrorKind, LicenseId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -22,18 +22,18 @@ use crate::{
 };
 
 /// A key of a license, without the key itself.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Key)]
-pub(in super::super) struct KeyBody {
+pub(crate) struct KeyBody {
     /// Its end.
-    key_hint: String,
+    pub(crate) key_hint: String,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// Since when it activates nothing any more.
     #[schema(format = "date-time")]
-    revoked: Option<String>,
+    pub(crate) revoked: Option<String>,
     /// Whether it can be shown again.
-    kept: bool,
+    pub(crate) kept: bool,
 }
 
 impl From<&KeyRow> for KeyBody {
@@ -47,9 +47,9 @@ impl From<&KeyRow> for KeyBody {
     }
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct KeysBody {
-    keys: Vec<KeyBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct KeysBody {
+    pub(crate) keys: Vec<KeyBody>,
 }
 
 /// The keys that a license has or had, oldest first
@@ -71,14 +71,39 @@ pub(in super::super) async fn keys(
     Ok(JsonAnswer(KeysBody { keys: view.keys.iter().map(KeyBody::from).collect() }))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct ShownKey {
-    id: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct ShownKey {
+    pub(crate) id: String,
     /// Shown to the call that made it, however often that is made, for a week.
-    key: String,
+    pub(crate) key: String,
 }
 
-async fn new_key(call: &Call, id: LicenseId, place: InPlaceOf<'_>) -> Result<ShownKey, Problem> {
+/// Which key is new.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct NewKey {
+    /// A license key that exists already; a new one is made if it is left out.
+    #[schema(nullable = false)]
+    key: Option<String>,
+}
+
+/// Which key is new, and in place of which.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Rekey {
+    /// A license key that exists already; a new one is made if it is left out.
+    #[schema(nullable = false)]
+    key: Option<String>,
+    /// The end of the only key that it takes the place of; of all of them if it is left out.
+    #[schema(nullable = false)]
+    hint: Option<String>,
+}
+
+async fn new_key(
+    call: &Call,
+    id: LicenseId,
+    new: (Option<&str>, InPlaceOf<'_>),
+) -> Result<ShownKey, Problem> {
     let made = Mutex::new(None);
     let hand_over = |key: &str| {
         let new = ShownKey { id: id.to_string(), key: key.to_owned() };
@@ -87,7 +112,7 @@ async fn new_key(call: &Call, id: LicenseId, place: InPlaceOf<'_>) -> Result<Sho
         Ok(())
     };
     let (database, vault) = (call.server.service.database(), call.server.service.vault());
-    service::rekey(database, vault, id, (None, place), hand_over, &call.caller.occasion).await?;
+    service::rekey(database, vault, id, new, hand_over, &call.caller.occasion).await?;
     let made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
     made.ok_or_else(|| Problem::of(ErrorKind::ServerFailed))
 }
@@ -100,14 +125,16 @@ async fn new_key(call: &Call, id: LicenseId, place: InPlaceOf<'_>) -> Result<Sho
     path = "/v1/admin/licenses/{id}/rekey",
     operation_id = "rekey",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Rekey,
     responses((status = 200, description = "Done, now or before.", body = ShownKey), ActRefusals),
 )]
 pub(in super::super) async fn rekey(
     Path(id): Path<String>,
-    posted: Posted<Nothing>,
+    posted: Posted<Rekey>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Rekey, |call, _: Nothing| async move {
-        new_key(&call, license_id(&id)?, InPlaceOf::All).await
+    once(posted, Act::Rekey, |call, Rekey { key, hint }: Rekey| async move {
+        let place = hint.as_deref().map_or(InPlaceOf::All, InPlaceOf::Ending);
+        new_key(&call, license_id(&id)?, (key.as_deref(), place)).await
     })
     .await
 }
@@ -118,22 +145,23 @@ pub(in super::super) async fn rekey(
     path = "/v1/admin/licenses/{id}/keys",
     operation_id = "add_key",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = NewKey,
     responses((status = 200, description = "Done, now or before.", body = ShownKey), ActRefusals),
 )]
 pub(in super::super) async fn add_key(
     Path(id): Path<String>,
-    posted: Posted<Nothing>,
+    posted: Posted<NewKey>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Rekey, |call, _: Nothing| async move {
-        new_key(&call, license_id(&id)?, InPlaceOf::None).await
+    once(posted, Act::Rekey, |call, NewKey { key }: NewKey| async move {
+        new_key(&call, license_id(&id)?, (key.as_deref(), InPlaceOf::None)).await
     })
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct RevokedKey {
-    id: String,
-    key_hint: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct RevokedKey {
+    pub(crate) id: String,
+    pub(crate) key_hint: String,
 }
 
 /// Have a key activate nothing any more
@@ -192,10 +220,16 @@ pub(in super::super) async fn show_key(
     .await
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct SentKey {
-    id: String,
-    key_hint: String,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct SentKey {
+    pub(crate) id: String,
+    pub(crate) key_hint: String,
+}
+
+impl From<&LicenseHint> for SentKey {
+    fn from(sent: &LicenseHint) -> Self {
+        Self { id: sent.id.to_string(), key_hint: sent.key_hint.clone() }
+    }
 }
 
 /// Have the license's customer be mailed a key
@@ -218,12 +252,10 @@ pub(in super::super) async fn send_key(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::SendKey, |call, _: Nothing| async move {
         let id = license_id(&id)?;
-        let answer =
-            |sent: &LicenseHint| SentKey { id: sent.id.to_string(), key_hint: sent.key_hint.clone() };
-        let hand_over = |sent: &LicenseHint| call.keep_along(&answer(sent));
+        let hand_over = |sent: &LicenseHint| call.keep_along(&SentKey::from(sent));
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let sent = service::send_key(database, id, Some(&hint), hand_over, occasion).await?;
-        Ok(answer(&sent))
+        Ok(SentKey::from(&sent))
     })
     .await
 }

@@ -15,7 +15,8 @@ use nodelock::{
     LicenseId, Timestamp,
     authority::{Allowance, LicenseRecord},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use self::keys::KeyBody;
@@ -29,64 +30,64 @@ use super::{
 use crate::{
     domain::{FeatureBody, LicenseHint, LicenseRow, TermsVersion, filter::List, rights::Act},
     failure::Result as Done,
-    service,
+    service::{self, LicenseView},
 };
 
 /// A license as it is now.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = License)]
-pub(super) struct LicenseBody {
-    id: String,
+pub(crate) struct LicenseBody {
+    pub(crate) id: String,
     /// The end of its key.
-    key_hint: String,
+    pub(crate) key_hint: String,
     #[schema(format = "date-time")]
-    created: String,
+    pub(crate) created: String,
     /// The name of the product.
-    product: String,
-    licensee: String,
-    edition: String,
-    features: Vec<FeatureBody>,
-    metadata: BTreeMap<String, String>,
+    pub(crate) product: String,
+    pub(crate) licensee: String,
+    pub(crate) edition: String,
+    pub(crate) features: Vec<FeatureBody>,
+    pub(crate) metadata: BTreeMap<String, String>,
     #[schema(format = "date-time")]
-    starts: String,
+    pub(crate) starts: String,
     #[schema(format = "date-time")]
-    expires: Option<String>,
+    pub(crate) expires: Option<String>,
     /// How many days each computer may use it; none for a license that is no trial.
-    trial_days: Option<u32>,
-    lease_days: Option<u32>,
-    margin_days: Option<u32>,
+    pub(crate) trial_days: Option<u32>,
+    pub(crate) lease_days: Option<u32>,
+    pub(crate) margin_days: Option<u32>,
     #[schema(format = "date-time")]
-    updates_until: Option<String>,
-    suspended: bool,
+    pub(crate) updates_until: Option<String>,
+    pub(crate) suspended: bool,
     /// The latest version of its terms, from 1 on. It is the license's `ETag`, too.
-    version: u32,
+    pub(crate) version: u32,
     /// Since when it is ended for good.
     #[schema(format = "date-time")]
-    voided: Option<String>,
-    customer: Option<String>,
-    seats: SeatsBody,
+    pub(crate) voided: Option<String>,
+    pub(crate) customer: Option<String>,
+    pub(crate) seats: SeatsBody,
 }
 
 /// The seats of a license, and how far its allowances are used: `deactivations` and `activations` are those of its
 /// terms, the others those of the present period. What is null is without limit.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = SeatsOfLicense)]
-struct SeatsBody {
-    total: u32,
-    taken: u32,
-    deactivations: Option<u32>,
-    deactivations_used: u32,
-    deactivations_left: Option<u32>,
+pub(crate) struct SeatsBody {
+    pub(crate) total: u32,
+    pub(crate) taken: u32,
+    pub(crate) deactivations: Option<u32>,
+    pub(crate) deactivations_used: u32,
+    pub(crate) deactivations_left: Option<u32>,
     /// In hundredths.
-    deactivations_percent: Option<u32>,
-    activations: Option<u32>,
-    activations_used: u32,
-    activations_left: Option<u32>,
+    pub(crate) deactivations_percent: Option<u32>,
+    pub(crate) activations: Option<u32>,
+    pub(crate) activations_used: u32,
+    pub(crate) activations_left: Option<u32>,
     /// In hundredths.
-    activations_percent: Option<u32>,
-    period_days: Option<u32>,
+    pub(crate) activations_percent: Option<u32>,
+    pub(crate) period_days: Option<u32>,
     #[schema(format = "date-time")]
-    next_period: Option<String>,
+    pub(crate) next_period: Option<String>,
 }
 
 impl SeatsBody {
@@ -117,7 +118,7 @@ pub(super) fn text(time: Option<Timestamp>) -> Option<String> {
 }
 
 impl LicenseBody {
-    pub(super) fn of(row: &LicenseRow, now: Timestamp) -> Self {
+    pub(crate) fn of(row: &LicenseRow, now: Timestamp) -> Self {
         let LicenseRow { license, key_hint, created, version, voided, customer } = row;
         let terms = &license.terms;
         Self {
@@ -145,12 +146,12 @@ impl LicenseBody {
 }
 
 /// Names a license.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = LicenseHint)]
-pub(super) struct HintBody {
-    id: String,
+pub(crate) struct HintBody {
+    pub(crate) id: String,
     /// The end of its key.
-    key_hint: String,
+    pub(crate) key_hint: String,
 }
 
 impl From<&LicenseHint> for HintBody {
@@ -163,11 +164,11 @@ pub(super) fn license_id(text: &str) -> Result<LicenseId, Problem> {
     text.parse().map_err(|_| Problem::malformed("the address holds no id of a license"))
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Licenses {
-    licenses: Vec<LicenseBody>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Licenses {
+    pub(crate) licenses: Vec<LicenseBody>,
     /// For the next page, in `after`; none after the last. With a filter, a page that is short or empty may have one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Licenses, oldest first
@@ -196,28 +197,41 @@ pub(in super::super) async fn licenses(
 }
 
 /// A license, with its keys and all that it ever said.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = LicenseView)]
-pub(in super::super) struct ViewBody {
+pub(crate) struct ViewBody {
     #[serde(flatten)]
-    license: LicenseBody,
+    pub(crate) license: LicenseBody,
     /// Oldest first.
-    keys: Vec<KeyBody>,
+    pub(crate) keys: Vec<KeyBody>,
     /// Oldest first.
-    versions: Vec<VersionBody>,
+    pub(crate) versions: Vec<VersionBody>,
+}
+
+impl ViewBody {
+    pub(crate) fn of(view: &LicenseView, now: Timestamp) -> Done<Self> {
+        Ok(Self {
+            license: LicenseBody::of(&view.row, now),
+            keys: view.keys.iter().map(KeyBody::from).collect(),
+            versions: versions(&view.versions)?,
+        })
+    }
 }
 
 /// What a license said from a time on.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = TermsVersion)]
-struct VersionBody {
-    version: u32,
+pub(crate) struct VersionBody {
+    pub(crate) version: u32,
     #[schema(format = "date-time")]
-    at: String,
+    pub(crate) at: String,
     /// Who said so, as the audit names them.
-    actor: String,
+    pub(crate) actor: String,
     /// What is other than before: a line for each term.
-    changes: Vec<String>,
+    pub(crate) changes: Vec<String>,
+    /// All of them, by their names in their record.
+    #[schema(value_type = Object)]
+    pub(crate) terms: Value,
 }
 
 fn versions(of: &[TermsVersion]) -> Done<Vec<VersionBody>> {
@@ -226,7 +240,8 @@ fn versions(of: &[TermsVersion]) -> Done<Vec<VersionBody>> {
         let changes =
             before.map_or(Ok(Vec::new()), |before| service::differences(&before.terms, &version.terms))?;
         let (at, actor) = (version.at.to_string(), version.actor.clone());
-        Ok(VersionBody { version: version.version, at, actor, changes })
+        let terms = serde_json::to_value(&version.terms)?;
+        Ok(VersionBody { version: version.version, at, actor, changes, terms })
     };
     of.iter().zip(before).map(body).collect()
 }
@@ -256,10 +271,6 @@ pub(in super::super) async fn license(
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
     let (database, id) = (server.service.database(), license_id(&id)?);
     let view = service::license(database, id, &caller.occasion).await?;
-    let body = ViewBody {
-        license: LicenseBody::of(&view.row, caller.occasion.time),
-        keys: view.keys.iter().map(KeyBody::from).collect(),
-        versions: versions(&view.versions)?,
-    };
+    let body = ViewBody::of(&view, caller.occasion.time)?;
     Ok((etag::header(view.row.version), JsonAnswer(body)).into_response())
 }

@@ -3,6 +3,7 @@
 use nodelock::LicenseId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::super::{
     super::problem::Problem,
@@ -38,36 +39,45 @@ pub(in super::super) struct NewLicenses {
     /// How many such licenses, 1 unless said otherwise.
     #[schema(minimum = 1, maximum = 1000)]
     count: Option<u32>,
+    /// A license key that exists already, for one license; a new one is made if it is left out.
+    key: Option<String>,
     /// Whether the customer is mailed the keys. They are kept then, or nothing is sold.
     #[serde(default)]
     mail: bool,
 }
 
-#[derive(Serialize, ToSchema)]
-pub(in super::super) struct Sold {
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Sold {
     /// Whether this call sold them; false for an order that was sold before.
-    sold: bool,
-    licenses: Vec<SoldLicense>,
+    pub(crate) sold: bool,
+    pub(crate) licenses: Vec<SoldLicense>,
+    /// Who licensed the product; null for an order that was sold before.
+    pub(crate) licensee: Option<String>,
+    /// How many seats each has; null for an order that was sold before.
+    pub(crate) seats: Option<u32>,
 }
 
 impl Sold {
     /// An order that was sold before, whose keys are not shown again.
     fn before(licenses: Vec<LicenseHint>) -> Self {
-        Self { sold: false, licenses: licenses.into_iter().map(SoldLicense::before).collect() }
+        let licenses = licenses.into_iter().map(SoldLicense::before).collect();
+        Self { sold: false, licenses, licensee: None, seats: None }
     }
 }
 
-#[derive(Serialize, ToSchema)]
-struct SoldLicense {
-    id: String,
-    /// Shown to the call that sold it, however often that is made, for a week; null otherwise.
-    key: Option<String>,
-    key_hint: Option<String>,
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct SoldLicense {
+    pub(crate) id: String,
+    /// Shown to the call that sold it, however often that is made, for a week; null otherwise, and for a key that the
+    /// call brought.
+    pub(crate) key: Option<String>,
+    pub(crate) key_hint: Option<String>,
 }
 
 impl SoldLicense {
-    fn now(offer: &Offer) -> Self {
-        Self { id: offer.terms.id.to_string(), key: Some(offer.key.to_string()), key_hint: None }
+    fn now(offer: &Offer, is_made: bool) -> Self {
+        let key = is_made.then(|| offer.key.to_string());
+        Self { id: offer.terms.id.to_string(), key, key_hint: None }
     }
 
     fn before(license: LicenseHint) -> Self {
@@ -80,6 +90,9 @@ fn check(new: &NewLicenses) -> Result<u32, Problem> {
     let count = new.count.unwrap_or(1);
     if !(1..=1000).contains(&count) {
         return Err(Problem::malformed("`count` is from 1 to 1000"));
+    }
+    if new.key.is_some() && count > 1 {
+        return Err(Problem::malformed("`key` is for one license"));
     }
     if let Some(id) = new.order.as_deref() {
         check_order_id(id).map_err(Problem::malformed)?;
@@ -131,8 +144,14 @@ pub(in super::super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonTe
             (None, None) => return Err(Problem::malformed("say who licenses it")),
         }
         let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
-        let offers = service::offers(&terms, count)?;
-        let answer = Sold { sold: true, licenses: offers.iter().map(SoldLicense::now).collect() };
+        let (licensee, seats) = (Some(terms.licensee.clone()), Some(terms.seats));
+        let is_made = new.key.is_none();
+        let offers = match new.key {
+            Some(key) => vec![Offer { terms, key: Zeroizing::new(key) }],
+            None => service::offers(&terms, count)?,
+        };
+        let licenses = offers.iter().map(|offer| SoldLicense::now(offer, is_made)).collect();
+        let answer = Sold { sold: true, licenses, licensee, seats };
         let hand_over = || call.keep_along(&answer);
         let buyer = Buyer { order: order.as_ref(), customer, mails: new.mail };
         match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {

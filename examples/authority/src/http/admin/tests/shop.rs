@@ -93,7 +93,7 @@ async fn all_licenses_of_an_order_are_extended_or_none() {
     let endless = json!({ "terms": { "expires": null } });
     post_with(&authority, &token, &headers, &format!("{}/edit", path(1)), endless).await.json();
     let refused = post(&authority, &token, "3", &format!("{ORDER}/extend"), json!({ "days": 5 })).await;
-    assert_eq!(refused.problem(), (400, "malformed".into()));
+    assert_eq!(refused.problem(), (400, "invalid-input".into()));
     assert_eq!(get(&authority, &token, &path(0)).await.json()["expires"], "2090-01-01T00:00:00Z");
     // One that is void is left out.
     post(&authority, &token, "4", &format!("{}/void", path(1)), json!({ "reason": "" })).await.json();

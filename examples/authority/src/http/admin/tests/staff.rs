@@ -25,7 +25,7 @@ async fn a_customer_is_entered_once_changed_by_its_revision_and_sold_to_by_name(
     let edited = edit("4", "\"1\"").await.json();
     assert_eq!((&edited["notes"], &edited["revision"]), (&"a\nb".into(), &2.into()));
     let nameless = post(&authority, &token, "5", "/v1/admin/customers", json!({ "email": "x@y" })).await;
-    assert_eq!(nameless.problem(), (400, "malformed".into()));
+    assert_eq!(nameless.problem(), (400, "invalid-input".into()));
     let unknown = get(&authority, &token, "/v1/admin/customers/0000000000000001").await;
     assert_eq!(unknown.problem(), (404, "unknown-customer".into()));
 
