@@ -316,7 +316,8 @@ mod tests {
         assert_eq!(refused(&authority, &request).await, Some(ErrorKind::Revoked));
         let renewed = authority.service.renew(choice, &vendor()).await.map(drop).unwrap_err();
         assert!(matches!(renewed, Failure::Rule(error) if error.kind() == ErrorKind::Revoked));
-        // No license is kept in the first place: each is signed when it is asked for. On PostgreSQL the ledger is no file.
+        // No license is kept in the first place: each is signed when it is asked for. On PostgreSQL the ledger is no
+        // file.
         if crate::store::tests::is_postgres() {
             return;
         }

@@ -203,6 +203,9 @@ fn authority() -> Authority {
             authority.done(&["request", ruled, &pending.request().handle.to_string()]);
         }
     }
+    // Two of them came over the network.
+    ledger.execute("UPDATE approval SET peer = '192.0.2.1' WHERE state = 'waiting'");
+    ledger.execute("UPDATE approval SET peer = '192.0.2.2' WHERE state = 'approved'");
     // The next command seals all of it anew.
     ledger.execute("UPDATE audit SET seal = NULL; DELETE FROM audit_seal");
     let bytes = |of: &str| match authority.engine() {
@@ -233,6 +236,8 @@ fn authority() -> Authority {
     }
     let tried = "attempts = 1, tried = 1790000000, status = 503, said = 'the status 503'";
     Ledger::open(&authority).execute(&format!("UPDATE delivery SET {tried}"));
+    // A third is told of all that becomes of licenses from now on.
+    add("license.*");
     // As of a key that was sold while there was no vault.
     authority.done(&["license", "rekey", &id]);
     Ledger::open(&authority).execute("UPDATE license_key SET sealed = NULL WHERE revoked IS NOT NULL");
