@@ -29,9 +29,9 @@ pub(crate) async fn events(
                 let most = left.min(PAGE);
                 let page = service::events_after(database, *license, &after, most, occasion).await?;
                 left -= u32::try_from(page.len()).unwrap_or(left);
-                let Some(last) = page.last() else { return listing.finish("Nothing happened yet.") };
-                after.clone_from(&last.id);
-                page.into_iter().map(Ok).try_for_each(|event| listing.row(event, words, value))?;
+                let Some(place) = page.place() else { return listing.finish("Nothing happened yet.") };
+                place.clone_into(&mut after);
+                page.rows.into_iter().try_for_each(|event| listing.row(event, words, value))?;
             }
         }
         EventCommand::Kinds => {
