@@ -563,6 +563,24 @@ async fn nul_in_an_address_or_a_form_is_refused() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_damaged_fails_alone() {
+    let world = World::new().await;
+    let owner = Browser { authority: &world.authority, token: "nls_owner".into(), language: "en" };
+    let database = world.authority.server().service.database().clone();
+    database.damage("UPDATE audit SET license_id = 'x' WHERE action = 'license-created'").await;
+    database.damage("UPDATE event SET license_id = 'x' WHERE kind = 'seat.granted'").await;
+    for (path, seen) in [
+        ("/console/audit", "set-up"),
+        ("/console/audit?after=first", "set-up"),
+        ("/console/events", "license.created"),
+    ] {
+        let page = owner.get(path).await;
+        assert!(page.status == 200 && page.body.contains(&format!(">{seen}<")), "{path}: {}", page.body);
+        assert!(!page.body.contains(">license-created<") && !page.body.contains(">seat.granted<"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_read_group_by_group_shown_as_it_was_mended_and_redeemed() {
     let world = World::new().await;
     let support = Browser::of(&world.authority, Role::Support).await;
