@@ -367,7 +367,6 @@ pub(crate) struct Finding {
 /// One line of the audit.
 #[derive(Debug)]
 pub(crate) struct AuditRow {
-    pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
     /// Of a person of the vendor's.

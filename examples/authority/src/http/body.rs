@@ -95,11 +95,29 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::malformed("the body is not a JSON object"));
     }
+    // PostgreSQL knows no texts with that letter.
+    if has_nul(body) {
+        return Err(Problem::malformed("a text has no NUL"));
+    }
     // What exactly is wrong with it is left out: the words would quote it.
     serde_json::from_slice(body).map_err(|error| match error.classify() {
         Category::Data => Problem::malformed("the members are not those that are described"),
         _ => Problem::malformed("the body is not a JSON object"),
     })
+}
+
+/// Whether a text of JSON has a NUL, which is always escaped there.
+fn has_nul(body: &[u8]) -> bool {
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        rest = &rest[at + 1..];
+        if rest.starts_with(b"u0000") {
+            return true;
+        }
+        // The letter behind it may be another one.
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -120,7 +138,7 @@ pub(super) mod tests {
     use hyper::body::Frame;
     use tokio::time::{Duration, Instant, Interval, interval};
 
-    use super::{super::fixture::Authority, BODY_LIMIT, BODY_TIME, TooLarge, Unread, read};
+    use super::{super::fixture::Authority, BODY_LIMIT, BODY_TIME, TooLarge, Unread, has_nul, read};
 
     const PATH: &str = "/v1/checkins";
 
@@ -143,6 +161,17 @@ pub(super) mod tests {
         for content_type in ["text/plain", "application/jsonp", ""] {
             assert_eq!(authority.post(PATH, content_type, "{}").await.problem().0, 415);
         }
+    }
+
+    #[test]
+    fn nul_is_found_in_json_however_it_is_escaped_and_nothing_else_is() {
+        for body in [r#"{"a":"\u0000"}"#, r#"{"a":"\\\u0000b"}"#, r#"{"\u0000":1}"#] {
+            assert!(has_nul(body.as_bytes()), "{body}");
+        }
+        for body in [r#"{"a":"\\u0000"}"#, r#"{"a":"u0000"}"#] {
+            assert!(!has_nul(body.as_bytes()), "{body}");
+        }
+        assert!(!has_nul(b"\\") && !has_nul(b"") && !has_nul(br#"{"a":"\u0001\n"}"#));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use tracing::warn;
 
 use super::{
     Database,
+    pages::Leaf,
     permit::{On, permit},
     verify::ACTIONS,
 };
@@ -26,14 +27,16 @@ pub(crate) async fn events_after(
     after: &str,
     most: u32,
     occasion: &Occasion,
-) -> Result<Vec<EventRow>> {
+) -> Result<Leaf<EventRow>> {
     let (act, on) = match license {
         // Whoever may see a license may see what happened to it.
         Some(id) => (Act::ShowLicenses, On::License(id)),
         None => (Act::ShowAudit, On::Whole),
     };
     permit(database, occasion, act, on).await?;
-    store::events_after(&mut database.read_list().await?, license, after, most).await
+    let found = store::events_after(&mut database.read_list().await?, license, after, most).await?;
+    let last = found.last().map(|(id, _)| id.clone());
+    Ok(Leaf { rows: found.into_iter().map(|(_, row)| row).collect(), last })
 }
 
 /// Every kind of event that there is, in the order of the alphabet.

@@ -88,7 +88,7 @@ pub(crate) async fn orders_after(
 }
 
 /// A row of a list; none if it is damaged.
-fn whole<T>(row: Result<T>) -> Result<Option<T>> {
+pub(super) fn whole<T>(row: Result<T>) -> Result<Option<T>> {
     match row {
         Err(failure @ Failure::Damaged { .. }) => {
             warn!(event = "damaged-record", error = failure.message());
@@ -108,14 +108,39 @@ pub(crate) async fn audit_before_latest(
     AuditPages::new(lines).line_before(&mut database.read_list().await?).await
 }
 
-/// The lines of the audit that come after one, at most `most`. Fails for a line that is damaged.
+/// What comes after an id, with what is damaged in its place: that fails alone.
+pub(crate) struct Leaf<T> {
+    pub(crate) rows: Vec<Result<T>>,
+    pub(super) last: Option<String>,
+}
+
+impl<T> Leaf<T> {
+    /// How many there are, with those that are damaged.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// After which id the next page begins; none where nothing is left.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Those that are not damaged.
+    pub(crate) fn whole(self) -> Result<Vec<T>> {
+        self.rows.into_iter().filter_map(|row| whole(row).transpose()).collect()
+    }
+}
+
+/// The lines of the audit that come after one, at most `most`.
 pub(crate) async fn audit_after(
     database: &Database,
     after: &str,
     most: u32,
     occasion: &Occasion,
-) -> Result<Vec<AuditRow>> {
+) -> Result<Leaf<AuditRow>> {
     permit(database, occasion, Act::ShowAudit, On::Whole).await?;
     let mut pages = AuditPages::after(after, most);
-    pages.next(&mut database.read_list().await?).await?.into_iter().collect()
+    let rows = pages.next(&mut database.read_list().await?).await?;
+    let last = pages.place().filter(|_| !rows.is_empty()).map(str::to_owned);
+    Ok(Leaf { rows, last })
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing depends on it: what cannot be noted is refused all the same.
 
+use std::collections::HashMap;
+
 use nodelock::{
     ErrorKind, LicenseId,
     authority::{ActivationFile, CheckInClaim, LicenseKeyName, SeatName},
@@ -138,13 +140,14 @@ pub(crate) async fn refusals(
     let mut tx = database.read().await?;
     check_known(&mut tx, license).await?;
     let mut pages = RefusalPages::after(license, None, PAGE);
+    let mut shown = Shown::new(&permit);
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
         for row in page {
-            if is_shown(&permit, &mut tx, &row).await? {
+            if shown.has(&mut tx, &row).await? {
                 show(row)?;
             }
         }
@@ -163,14 +166,14 @@ pub(crate) async fn refusals_after(
     let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
     let (mut tx, mut pages) = (database.read_list().await?, RefusalPages::after(license, after, most));
     check_known(&mut tx, license).await?;
-    let mut found = Vec::new();
+    let (mut found, mut shown) = (Vec::new(), Shown::new(&permit));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(found);
         }
         for row in page {
-            if !is_shown(&permit, &mut tx, &row).await? {
+            if !shown.has(&mut tx, &row).await? {
                 continue;
             }
             found.push(row?);
@@ -196,13 +199,13 @@ pub(crate) async fn latest_refusals(
     let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
     let mut tx = database.read_list().await?;
     check_known(&mut tx, license).await?;
-    let (mut found, mut before) = (Vec::new(), before);
+    let (mut found, mut before, mut shown) = (Vec::new(), before, Shown::new(&permit));
     loop {
         let page = store::refusals_before(&mut tx, license, before.as_ref(), PAGE).await?;
         let Some(last) = page.iter().rev().find_map(|row| row.as_ref().ok()) else { return Ok(found) };
         before = Some(last.cursor());
         for row in page {
-            if is_shown(&permit, &mut tx, &row).await? {
+            if shown.has(&mut tx, &row).await? {
                 found.extend(row.ok());
             }
             if found.len() >= most as usize {
@@ -219,13 +222,31 @@ async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
     Ok(())
 }
 
-/// Whose a refusal without a license is cannot be told, so it is shown to whom nothing is hidden.
-async fn is_shown(permit: &Permit<'_>, tx: &mut Tx, row: &Result<RefusalRow>) -> Result<bool> {
-    if *permit.reach() == Reach::Everything {
-        return Ok(true);
+/// What of the refusals is shown. It remembers which licenses are within reach, since many refusals are of one.
+struct Shown<'a> {
+    permit: &'a Permit<'a>,
+    licenses: HashMap<LicenseId, bool>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(permit: &'a Permit<'a>) -> Self {
+        Self { permit, licenses: HashMap::new() }
     }
-    let Some(license) = row.as_ref().ok().and_then(|row| row.refused.license) else { return Ok(false) };
-    Ok(store::subject_of(tx, license).await?.is_some_and(|subject| permit.reaches(&subject)))
+
+    /// Whose a refusal without a license is cannot be told, so it is shown to whom nothing is hidden.
+    async fn has(&mut self, tx: &mut Tx, row: &Result<RefusalRow>) -> Result<bool> {
+        if *self.permit.reach() == Reach::Everything {
+            return Ok(true);
+        }
+        let Some(license) = row.as_ref().ok().and_then(|row| row.refused.license) else { return Ok(false) };
+        if let Some(known) = self.licenses.get(&license) {
+            return Ok(*known);
+        }
+        let subject = store::subject_of(tx, license).await?;
+        let is_within = subject.is_some_and(|subject| self.permit.reaches(&subject));
+        self.licenses.insert(license, is_within);
+        Ok(is_within)
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use nodelock::{
 use super::{
     Database,
     lists::within,
+    pages::whole,
     permit::{On, permit},
 };
 use crate::{
@@ -83,7 +84,8 @@ pub(crate) async fn search(database: &Database, typed: &str, occasion: &Occasion
         hits.add_license(&mut tx, id, &permit).await?;
     }
     for handle in handles(&text) {
-        if let Found::Seats(seats) = store::find(&mut tx, &Query::SeatsOfHandle(handle)).await? {
+        let found = whole(store::find(&mut tx, &Query::SeatsOfHandle(handle)).await)?;
+        if let Some(Found::Seats(seats)) = found {
             for seat in &seats {
                 if is_within(&mut tx, seat.license_id(), &permit).await? {
                     hits.add_seat(seat.into());
@@ -112,7 +114,8 @@ pub(crate) async fn search(database: &Database, typed: &str, occasion: &Occasion
         for term in [is("email", &text), is("external_id", &text), begins("name")] {
             let filter = Filter { list: List::Customers, terms: vec![term] };
             for customer in few(&mut tx, store::customer_pages(filter)).await? {
-                if hits.customers.iter().all(|found| found.id != customer.id) {
+                let is_new = hits.customers.iter().all(|found| found.id != customer.id);
+                if is_new && hits.customers.len() < MOST as usize {
                     hits.customers.push(customer);
                 }
             }
@@ -124,14 +127,16 @@ pub(crate) async fn search(database: &Database, typed: &str, occasion: &Occasion
 impl Hits {
     async fn add_license(&mut self, tx: &mut Tx, id: LicenseId, permit: &Permit<'_>) -> Result<()> {
         let is_new = self.licenses.iter().all(|row| row.license.terms.id != id);
-        if is_new && is_within(tx, Some(id), permit).await? {
-            self.licenses.extend(store::license_row_of(tx, id).await?);
+        if is_new && self.licenses.len() < MOST as usize && is_within(tx, Some(id), permit).await? {
+            // One that is damaged hides no other.
+            self.licenses.extend(whole(store::license_row_of(tx, id).await)?.flatten());
         }
         Ok(())
     }
 
     fn add_seat(&mut self, hit: SeatHit) {
-        if self.seats.iter().all(|seat| (seat.handle, seat.device) != (hit.handle, hit.device)) {
+        let is_new = self.seats.iter().all(|seat| (seat.handle, seat.device) != (hit.handle, hit.device));
+        if is_new && self.seats.len() < MOST as usize {
             self.seats.push(hit);
         }
     }

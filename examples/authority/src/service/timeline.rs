@@ -1,5 +1,7 @@
 //! Everything that happened to a license, latest first: its events, and what was refused of it.
 
+use std::cmp::Reverse;
+
 use nodelock::{LicenseId, Timestamp};
 
 use super::{
@@ -21,15 +23,6 @@ pub(crate) enum Happened {
         detail: String,
     },
     Refused(Box<RefusalRow>),
-}
-
-impl Happened {
-    pub(crate) fn at(&self) -> Timestamp {
-        match self {
-            Self::Event { row, .. } => row.at,
-            Self::Refused(row) => row.last,
-        }
-    }
 }
 
 /// Where a page of a timeline ended: after which event, and after which refusal.
@@ -55,18 +48,81 @@ pub(crate) async fn timeline(
     // One more than is shown tells whether there is a further page.
     let events = store::events_before(&mut tx, license, place.event, most + 1).await?;
     let refusals = store::refusals_before(&mut tx, Some(license), place.refusal.as_ref(), most + 1).await?;
-    let refusals = refusals.into_iter().filter_map(Result::ok).map(|row| Happened::Refused(row.into()));
-    let events = events.into_iter().map(|(row, actor, detail)| Happened::Event { row, actor, detail });
-    let mut happened: Vec<Happened> = events.chain(refusals).collect();
-    // It is stable, so events of one second stay in their order.
-    happened.sort_by_key(|one| std::cmp::Reverse(one.at()));
-    let is_over = happened.len() <= most as usize;
-    happened.truncate(most as usize);
+    let is_over = events.len() + refusals.len() <= most as usize;
+    // Events are in the order of their sequence, where a clock may have gone back: one counts as no later than those
+    // that came after it, so a page has the first of the events and the first of the refusals, and the next page the
+    // rest.
+    let mut bound = Timestamp::MAX;
+    let events = events.into_iter().map(|(row, actor, detail)| {
+        bound = bound.min(row.at);
+        (bound, Happened::Event { row, actor, detail })
+    });
+    let refusals = refusals.into_iter().filter_map(Result::ok);
+    let refusals = refusals.map(|row| (row.last, Happened::Refused(row.into())));
+    let mut happened: Vec<(Timestamp, Happened)> = events.chain(refusals).collect();
+    // It is stable, so what is of one second stays in its order.
+    happened.sort_by_key(|(at, _)| Reverse(*at));
+    let happened: Vec<Happened> = happened.into_iter().take(most as usize).map(|(_, one)| one).collect();
     for one in &happened {
         match one {
             Happened::Event { row, .. } => place.event = Some(row.sequence),
             Happened::Refused(row) => place.refusal = Some(row.cursor()),
         }
     }
+    // Where all that is left is damaged there is no place to go on from.
+    let is_over = is_over || happened.is_empty();
     Ok((happened, (!is_over).then_some(place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::filter::{Filter, List},
+        service::{
+            fixture::{Authority, now, stranger, vendor},
+            licenses, set_suspended,
+        },
+    };
+
+    #[tokio::test]
+    async fn a_clock_that_went_back_loses_and_repeats_nothing_at_the_end_of_a_page() {
+        let authority = Authority::new().await;
+        let database = authority.service.database();
+        let key = authority.sell(1).await;
+        authority.activated(&key).await;
+        let mut id = None;
+        let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| id = Some(row.license.terms.id));
+        licenses(database, Filter::all(List::Licenses), &vendor(), note).await.unwrap();
+        let id = id.unwrap();
+        let start = now().unix_seconds();
+        for n in 0..12 {
+            let time = Timestamp::from_unix_seconds(start - n * 7_919 % 10 * 600);
+            set_suspended(database, id, n % 2 == 0, &Occasion { time, ..vendor() }).await.unwrap();
+        }
+        for n in [0, 1_500, 3_000] {
+            let time = Timestamp::from_unix_seconds(start - n);
+            let file = authority.device().begin(&*key).unwrap().to_bytes();
+            let refused = authority.activate(&file, &Occasion { time, ..stranger(1) }).await.unwrap();
+            assert!(refused.license.is_err());
+        }
+        let all = store::events_before(&mut database.read().await.unwrap(), id, None, 100).await.unwrap();
+        let all: Vec<u32> = all.iter().map(|(row, ..)| row.sequence).collect();
+        assert!(all.len() >= 14, "{all:?}");
+        for most in 1..8 {
+            let (mut place, mut events, mut refusals) = (TimelinePlace::default(), Vec::new(), 0);
+            loop {
+                let (page, next) = timeline(database, id, place, most, &vendor()).await.unwrap();
+                for one in page {
+                    match one {
+                        Happened::Event { row, .. } => events.push(row.sequence),
+                        Happened::Refused(_) => refusals += 1,
+                    }
+                }
+                let Some(next) = next else { break };
+                place = next;
+            }
+            assert_eq!((&events, refusals), (&all, 3), "{most} on a page");
+        }
+    }
 }

@@ -150,7 +150,6 @@ pub(super) fn first_line_at(time: Timestamp) -> String {
 
 pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {
     Ok(AuditRow {
-        id: row.get("id")?,
         at: time(row, "at")?,
         actor: row.get("actor")?,
         role: row.get("role")?,

@@ -73,14 +73,14 @@ pub(super) fn event(row: &Row) -> Result<EventRow> {
     })
 }
 
-/// Events after one, in the order in which they happened: those of a license, or all; at most so many. All begin after
-/// an empty id.
+/// Events after one, each with its id, in the order in which they happened: those of a license, or all; at most so
+/// many. All begin after an empty id. One that is damaged fails alone.
 pub(crate) async fn events_after(
     tx: &mut Tx,
     license: Option<LicenseId>,
     after: &str,
     most: u32,
-) -> Result<Vec<EventRow>> {
+) -> Result<Vec<(String, Result<EventRow>)>> {
     let rows = match license {
         None => query(
             "SELECT id, license_id, sequence, at, kind, handle, device_key, from_state, to_state FROM event \
@@ -97,7 +97,12 @@ pub(crate) async fn events_after(
         .bind(i64::from(most))
         .bind(license.to_string()),
     };
-    rows.fetch_all(tx).await?.iter().map(event).collect()
+    let read = |row: &Row| {
+        let id: String = row.get("id")?;
+        let event = event(row).map_err(|failure| failure.in_record(format!("event {id}")));
+        Ok((id, event))
+    };
+    rows.fetch_all(tx).await?.iter().map(read).collect()
 }
 
 /// The events of a license before a sequence number, latest first, each with who did it and the detail that its line of

@@ -142,6 +142,11 @@ impl AuditPages {
         Ok(rows.iter().map(|row| audit_row(row).map_err(|failure| in_line(failure, row))).collect())
     }
 
+    /// The id of the last line so far.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
     /// The line before the first, which is the end of the ids if there is none.
     pub(crate) async fn line_before(&self, tx: &mut Tx) -> Result<String> {
         let id = query("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1").bind(self.left);

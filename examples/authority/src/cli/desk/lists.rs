@@ -162,9 +162,12 @@ impl Desk<'_> {
                     let page =
                         service::events_after(database, license, &after, left.min(PAGE), occasion).await?;
                     left -= u32::try_from(page.len()).unwrap_or(left);
-                    let Some(last) = page.last() else { return Ok(()) };
-                    after.clone_from(&last.id);
-                    page.iter().map(Event::from).map(Ok).try_for_each(&mut show)?;
+                    let Some(place) = page.place() else { return Ok(()) };
+                    place.clone_into(&mut after);
+                    page.rows
+                        .into_iter()
+                        .map(|row| row.map(|row| Event::from(&row)))
+                        .try_for_each(&mut show)?;
                 }
             }
             Self::Server(remote) => {

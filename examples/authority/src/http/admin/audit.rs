@@ -90,8 +90,9 @@ pub(super) async fn audit(
         (None, Some(lines)) => service::audit_before_latest(database, lines, &caller.occasion).await?,
         (after, _) => after.unwrap_or_default(),
     };
-    let rows = service::audit_after(database, &after, paged.limit()?, &caller.occasion).await?;
-    let next = rows.last().map(|row| row.id.clone()).or((!after.is_empty()).then_some(after));
+    let page = service::audit_after(database, &after, paged.limit()?, &caller.occasion).await?;
+    let next = page.place().map(str::to_owned).or((!after.is_empty()).then_some(after));
+    let rows = page.whole()?;
     Ok(JsonAnswer(Audit {
         lines: rows.iter().map(Line::from).collect(),
         next: next.map(|id| Cursor(id).text()),

@@ -78,8 +78,9 @@ pub(super) async fn events(
     server.service.may(&caller.occasion, act).await?;
     let after = paged.after::<String>()?.unwrap_or_default();
     let database = server.service.database();
-    let rows = service::events_after(database, license, &after, paged.limit()?, &caller.occasion).await?;
-    let next = rows.last().map(|row| row.id.clone()).or((!after.is_empty()).then_some(after));
+    let page = service::events_after(database, license, &after, paged.limit()?, &caller.occasion).await?;
+    let next = page.place().map(str::to_owned).or((!after.is_empty()).then_some(after));
+    let rows = page.whole()?;
     Ok(JsonAnswer(Events {
         events: rows.iter().map(Event::from).collect(),
         next: next.map(|id| Cursor(id).text()),

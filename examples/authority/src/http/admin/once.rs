@@ -80,25 +80,25 @@ impl<T> FromRequest<Arc<Server>> for Posted<T> {
 }
 
 impl<T> Posted<T> {
-    /// The same call as a form asks for it: `key` names the form, `address` says what it is about.
+    /// The same call as a form asks for it: `key` names the form, `address` says what it is about, and `typed` is all
+    /// that makes it the same form when it is sent again.
     ///
     /// Fails for a key that is none.
     pub(super) fn by_form(
         server: Arc<Server>,
         caller: Caller,
-        (key, address): (&str, &str),
+        (key, address, typed): (&str, &str, &str),
         asked: &serde_json::Value,
     ) -> Result<Self, Problem> {
         if !is_key(key) {
             return Err(Problem::malformed("the form has no name of its own"));
         }
-        let body = json_text(asked);
-        let said = [&b"form"[..], address.as_bytes(), body.as_bytes()];
+        let said = [&b"form"[..], address.as_bytes(), typed.as_bytes()];
         let once = Arc::new(Once::new(&caller.secret, key, &said)?);
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let call = Call { server, caller, once, goes_along: Arc::default() };
-        Ok(Self { call, body: Some(body.into()), headers, asked: PhantomData })
+        Ok(Self { call, body: Some(json_text(asked).into()), headers, asked: PhantomData })
     }
 }
 

@@ -156,6 +156,18 @@ pub(super) async fn remove_webhook(
     .await
 }
 
+/// The same by a form, which may be sent twice.
+pub(super) async fn remove_by_form(
+    Path(id): Path<String>,
+    posted: Posted<Nothing>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Webhooks, |call, _: Nothing| async move {
+        service::remove_webhook(call.server.service.database(), &id, &call.caller.occasion).await?;
+        Ok(serde_json::json!({ "id": id }))
+    })
+    .await
+}
+
 /// Sign with a new secret
 ///
 /// For a day messages are signed with the one before too.

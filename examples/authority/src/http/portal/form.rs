@@ -52,6 +52,10 @@ impl Form {
     pub(in crate::http) fn text(&self, name: &str) -> Result<String, Problem> {
         let value = self.all(name).next().unwrap_or_default();
         let text = str::from_utf8(value).map_err(|_| Problem::malformed("a text is not UTF-8"))?;
+        // PostgreSQL knows no texts with that letter.
+        if text.contains('\0') {
+            return Err(Problem::malformed("a text has no NUL"));
+        }
         Ok(text.to_owned())
     }
 

@@ -305,7 +305,7 @@ async fn a_user_hears_that_a_seat_is_available_again() {
 }
 
 async fn service_events(world: &World) -> Vec<EventRow> {
-    super::super::events_after(world.database(), None, "", 1000, &vendor()).await.unwrap()
+    super::super::events_after(world.database(), None, "", 1000, &vendor()).await.unwrap().whole().unwrap()
 }
 
 #[tokio::test]

@@ -140,6 +140,17 @@ async fn guesses_from_one_address_keep_out_nobody_at_another() {
 }
 
 #[tokio::test]
+async fn a_name_with_nul_is_nobodys_and_each_try_counts() {
+    let authority = Authority::new().await;
+    for _ in 0..10 {
+        let refused = try_to_sign_in(&authority, "ja\0ne", PASSWORD, "000000", now()).await;
+        assert!(matches!(refused, Err(Failure::SignInRefused)));
+    }
+    let refused = try_to_sign_in(&authority, "ja\0ne", PASSWORD, "000000", now()).await;
+    assert!(matches!(refused, Err(Failure::PeerMustWait(_))));
+}
+
+#[tokio::test]
 async fn codes_behind_a_right_password_are_limited_wherever_they_come_from() {
     let authority = Authority::new().await;
     account(&authority, "jane", Role::Owner).await;

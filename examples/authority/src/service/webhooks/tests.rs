@@ -90,7 +90,8 @@ async fn states(service: &Service, id: &str) -> Vec<DeliveryRow> {
 /// Sells a license and returns its id.
 async fn sold(authority: &Authority) -> LicenseId {
     authority.sell(2).await;
-    let events = events_after(authority.service.database(), None, "", 1000, &vendor()).await.unwrap();
+    let events =
+        events_after(authority.service.database(), None, "", 1000, &vendor()).await.unwrap().whole().unwrap();
     events.last().unwrap().license
 }
 
@@ -129,7 +130,7 @@ async fn what_happens_is_told_once_in_order_and_signed() {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
     assert_eq!(key.len(), 32);
     let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-    let events = events_after(service.database(), None, "", 1000, &vendor()).await.unwrap();
+    let events = events_after(service.database(), None, "", 1000, &vendor()).await.unwrap().whole().unwrap();
     for letter in &letters {
         let signed = format!("{}.{}.{}", letter.id, letter.timestamp, letter.body);
         let signature = STANDARD.decode(letter.signature.strip_prefix("v1,").unwrap()).unwrap();

@@ -2,7 +2,7 @@
 //! call of `/v1/admin` that does it for programs.
 
 use axum::{
-    extract::{Path, State},
+    extract::Path,
     http::{HeaderMap, HeaderValue, header},
 };
 use nodelock::{
@@ -338,6 +338,12 @@ pub(super) async fn perform(visitor: &Visitor, asked: &Asked, form: &Form) -> Re
     let words = visitor.words;
     let deed = Deed::of(asked).ok_or_else(unknown)?;
     visitor.must(deed.act()).await?;
+    // Asked before: once it is done, nothing that fails may say that it is not.
+    let page = match deed {
+        // A webhook that was removed has no page any more, and its form may be sent again.
+        Deed::RemoveWebhook => "/console/webhooks".to_owned(),
+        _ => about(visitor, deed, asked).await?.page,
+    };
     let answer = done(visitor, deed, asked, form).await?;
     let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
     let secrets = match deed {
@@ -348,10 +354,7 @@ pub(super) async fn perform(visitor: &Visitor, asked: &Asked, form: &Form) -> Re
             let said = answer["reason"].as_str().unwrap_or(words.taken_in).to_owned();
             vec![(words.answered.to_owned(), said)]
         }
-        // A webhook that was removed has no page any more.
-        Deed::RemoveWebhook => return Ok(Done::Page(visitor.done("/console/webhooks", deed.code()))),
         _ => {
-            let page = about(visitor, deed, asked).await?.page;
             let path = page.split('?').next().unwrap_or_default();
             let said = visitor.done(path, deed.code());
             // An order is named in its query, too.
@@ -359,7 +362,6 @@ pub(super) async fn perform(visitor: &Visitor, asked: &Asked, form: &Form) -> Re
             return Ok(Done::Page(said + &query));
         }
     };
-    let page = about(visitor, deed, asked).await?.page;
     let notice = Notice::new(Tone::Good, deed.done(words));
     let content = Content::new(deed.name(words))
         .with(notice.block())
@@ -388,8 +390,19 @@ pub(super) fn posted<T>(
     form: &Form,
     body: &Value,
 ) -> Result<Posted<T>, Problem> {
+    posted_as(visitor, address, form, (&body.to_string(), body))
+}
+
+/// The same where what is asked follows from what was `typed` and from what there is: that may have changed when the
+/// form is sent again.
+pub(super) fn posted_as<T>(
+    visitor: &Visitor,
+    address: &str,
+    form: &Form,
+    (typed, body): (&str, &Value),
+) -> Result<Posted<T>, Problem> {
     let once = form.text("once")?;
-    Posted::by_form(visitor.server.clone(), visitor.caller.clone(), (&once, address), body)
+    Posted::by_form(visitor.server.clone(), visitor.caller.clone(), (&once, address, typed), body)
 }
 
 /// A number that was typed; none where nothing was.
@@ -467,11 +480,7 @@ async fn done(visitor: &Visitor, deed: Deed, asked: &Asked, form: &Form) -> Resu
         Deed::TestWebhook => webhooks::test_webhook(part("id"), posted!()).await?,
         Deed::ReplayWebhook => webhooks::replay(part("id"), posted!()).await?,
         Deed::NewSecret => webhooks::new_webhook_secret(part("id"), posted!()).await?,
-        Deed::RemoveWebhook => {
-            let (server, caller) = (State(visitor.server.clone()), visitor.caller.clone());
-            webhooks::remove_webhook(server, caller, part("id")).await?;
-            return Ok(Value::Null);
-        }
+        Deed::RemoveWebhook => webhooks::remove_by_form(part("id"), posted!()).await?,
         Deed::DisableAccount => accounts::disable(part("name"), posted!()).await?,
         Deed::EnableAccount => accounts::enable(part("name"), posted!()).await?,
         Deed::ChangeRole => accounts::change_role(part("name"), posted!()).await?,

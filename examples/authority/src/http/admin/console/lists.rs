@@ -9,7 +9,7 @@ use super::{
         products::{self, product_id},
     },
     Asked, Done, ROWS, Shown, Visitor,
-    deeds::{Deed, based_on, posted},
+    deeds::{Deed, based_on, posted_as},
     license::{done, left, state},
     seats::seat_address,
     view::{Block, Cell, Content, Facts, Field, Form as FormBlock, Input, Link, Notice, Row, Table, Tone},
@@ -326,8 +326,8 @@ pub(super) async fn edit_product(visitor: &Visitor, asked: &Asked, form: &Form) 
     visitor.must(Act::Products).await?;
     let id = product_id(asked.part("product"))?;
     let wrong = |_| Problem::malformed("the terms are no object of JSON");
-    let said: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&form.text("terms")?).map_err(wrong)?;
+    let (typed, keeps_keys) = (form.text("terms")?, form.text("keeps_keys")?);
+    let said: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&typed).map_err(wrong)?;
     let product = service::product(visitor.server.service.database(), Some(&id)).await?;
     let before = product.template.members();
     let unset: Vec<&String> = before.keys().filter(|name| !said.contains_key(*name)).collect();
@@ -337,9 +337,10 @@ pub(super) async fn edit_product(visitor: &Visitor, asked: &Asked, form: &Form) 
     let body = serde_json::json!({
         "terms": changed,
         "unset": unset,
-        "keeps_keys": form.text("keeps_keys")? == "true",
+        "keeps_keys": keeps_keys == "true",
     });
-    let posted = posted(visitor, &asked.address, form, &body)?;
+    let typed = serde_json::json!([typed, keeps_keys, form.text("version")?]).to_string();
+    let posted = posted_as(visitor, &asked.address, form, (&typed, &body))?;
     let path = axum::extract::Path(id.to_string());
     products::edit_product(path, based_on(form)?, posted).await?;
     Ok(Done::Page(visitor.done(&format!("/console/products/{id}"), "edited")))
@@ -350,15 +351,24 @@ pub(super) async fn audit(visitor: &Visitor, asked: &Asked) -> Shown {
     visitor.must(Act::ShowAudit).await?;
     let (words, database) = (visitor.words, visitor.server.service.database());
     let occasion = &visitor.caller.occasion;
-    let rows = match asked.says("after") {
+    let (rows, place) = match asked.says("after") {
         // The latest lines are what one looks for; from there all of them can be leafed through.
         "" => {
             let mut rows = Vec::new();
-            service::audit(database, ROWS, occasion, |row| row.map(|row| rows.push(row))).await?;
-            rows
+            // One that is damaged is found by `verify`, and fails alone.
+            let show = |row: Result<_, Failure>| {
+                rows.extend(row.ok());
+                Ok(())
+            };
+            service::audit(database, ROWS, occasion, show).await?;
+            (rows, None)
         }
-        "first" => service::audit_after(database, "", ROWS, occasion).await?,
-        after => service::audit_after(database, &Cursor::<String>::read(after)?.0, ROWS, occasion).await?,
+        after => {
+            let after = if after == "first" { String::new() } else { Cursor::<String>::read(after)?.0 };
+            let page = service::audit_after(database, &after, ROWS, occasion).await?;
+            let place = page.place().filter(|_| page.len() >= ROWS as usize).map(str::to_owned);
+            (page.whole()?, place)
+        }
     };
     let columns = [words.when, words.what_happened, words.who, words.license, words.seat, words.more];
     let mut table = Table::new("", &columns, words.nothing_happened);
@@ -385,9 +395,7 @@ pub(super) async fn audit(visitor: &Visitor, asked: &Asked) -> Shown {
             Cell::strangers(&row.detail),
         ]));
     }
-    let is_full = rows.len() >= ROWS as usize && !asked.says("after").is_empty();
-    let last = rows.last().filter(|_| is_full);
-    table.next = last.map(|last| asked.after(&Cursor(last.id.clone()).text()));
+    table.next = place.map(|place| asked.after(&Cursor(place).text()));
     let links = vec![
         Link::new("/console/audit", words.latest),
         Link::new("/console/audit?after=first", words.from_the_first),
@@ -404,7 +412,9 @@ pub(super) async fn events(visitor: &Visitor, asked: &Asked) -> Shown {
         after => Cursor::<String>::read(after)?.0,
     };
     let database = visitor.server.service.database();
-    let rows = service::events_after(database, None, &after, ROWS, &visitor.caller.occasion).await?;
+    let page = service::events_after(database, None, &after, ROWS, &visitor.caller.occasion).await?;
+    let place = page.place().filter(|_| page.len() >= ROWS as usize).map(str::to_owned);
+    let rows = page.whole()?;
     let columns = [words.when, words.what_happened, words.license, words.seat, words.id];
     let mut table = Table::new("", &columns, words.nothing_happened);
     for row in &rows {
@@ -420,7 +430,6 @@ pub(super) async fn events(visitor: &Visitor, asked: &Asked) -> Shown {
             Cell::code(&row.id),
         ]));
     }
-    let last = rows.last().filter(|_| rows.len() >= ROWS as usize);
-    table.next = last.map(|last| asked.after(&Cursor(last.id.clone()).text()));
+    table.next = place.map(|place| asked.after(&Cursor(place).text()));
     Ok(Content::new(words.events).with(Block::Text(words.about_events.to_owned())).with(table.block()))
 }

@@ -16,7 +16,7 @@ use super::{
     Asked, ROWS, Shown, Visitor,
     deeds::Deed,
     license::{done, left, utilization},
-    view::{Block, Cell, Content, Facts, Field, Form, Input, Link, Row, Table},
+    view::{Block, Cell, Content, Facts, Field, Form, Input, Link, Notice, Row, Table, Tone},
     visitor::encoded,
     words::Words,
 };
@@ -185,19 +185,24 @@ pub(super) async fn page(visitor: &Visitor, asked: &Asked) -> Shown {
             return Ok(Content { status, ..content.with(notice) });
         }
     };
-    let (rows, place) = listed;
+    let Listed { rows, place, is_in_order } = listed;
     let mut table = grid(visitor, &rows, &columns).await?;
     table.empty = if typed.is_empty() { words.no_seat_yet } else { words.nothing_passes }.to_owned();
     table.next = next(place).map(|next| asked.after(&next));
-    Ok(content.with(table.block()))
+    let notice = (!is_in_order).then(|| Notice::new(Tone::Waiting, words.in_order_of_filter).block());
+    Ok(content.with_some(notice).with(table.block()))
 }
 
-async fn listed(
-    visitor: &Visitor,
-    asked: &Asked,
-    typed: &str,
-    order: Order,
-) -> Result<(Vec<SeatRow>, Option<Vec<Mark>>), Problem> {
+/// A page of seats.
+struct Listed {
+    rows: Vec<SeatRow>,
+    /// Where the next page begins.
+    place: Option<Vec<Mark>>,
+    /// Whether the rows are in the order that was chosen. A list of several pages is in that of its filter.
+    is_in_order: bool,
+}
+
+async fn listed(visitor: &Visitor, asked: &Asked, typed: &str, order: Order) -> Result<Listed, Problem> {
     let after = match asked.says("after") {
         "" => None,
         after => Some(Cursor::<Vec<Mark>>::read(after)?.0),
@@ -219,10 +224,20 @@ async fn listed(
         match order {
             Order::Activated => rows.sort_by_key(|row| row.granted),
             Order::LastContact => rows.sort_by_key(|row| row.contact),
-            Order::Computer => rows.sort_by_key(|row| row.label.to_lowercase()),
+            Order::Computer => rows.sort_by_key(label),
         }
     }
-    Ok((rows, place))
+    let is_in_order = match order {
+        Order::Activated => rows.is_sorted_by_key(|row| row.granted),
+        Order::LastContact => rows.is_sorted_by_key(|row| row.contact),
+        Order::Computer => rows.is_sorted_by_key(label),
+    };
+    Ok(Listed { rows, place, is_in_order })
+}
+
+/// What a computer is called, as the database has names in order.
+fn label(row: &SeatRow) -> String {
+    row.label.to_ascii_lowercase()
 }
 
 /// The seats of a page in the usual columns.
@@ -238,7 +253,7 @@ async fn grid(visitor: &Visitor, rows: &[SeatRow], columns: &[Column]) -> Result
     let licenses = licenses_of(visitor, rows).await?;
     for row in rows {
         let license = row.license.and_then(|id| licenses.get(&id));
-        let back = came_back(visitor, row).await?;
+        let back = came_back(row);
         let mut cells = vec![Cell::strangers(visitor.computer(&row.label)).to(address(row))];
         cells.extend(columns.iter().map(|column| cell(visitor, *column, row, license, back)));
         cells.push(Cell::links(acts(visitor, row)));
@@ -278,14 +293,9 @@ async fn licenses_of(visitor: &Visitor, rows: &[SeatRow]) -> Result<HashMap<Lice
     Ok(found)
 }
 
-/// When the computer of a seat that is over was heard of again.
-async fn came_back(visitor: &Visitor, row: &SeatRow) -> Result<Option<Timestamp>, Problem> {
-    if !matches!(row.state, SeatState::Revoked | SeatState::Replaced) {
-        return Ok(None);
-    }
-    let choice = SeatChoice { handle: row.handle, device: Some(row.device_key) };
-    let (seat, _) = visitor.server.service.seat(choice, &visitor.caller.occasion).await?;
-    Ok(seat.heard_after_end())
+/// When the computer of a seat that was released was last heard of again.
+fn came_back(row: &SeatRow) -> Option<Timestamp> {
+    row.came_back_at.filter(|_| row.state == SeatState::Revoked)
 }
 
 fn cell(
@@ -352,7 +362,7 @@ pub(super) async fn seat(visitor: &Visitor, asked: &Asked) -> Shown {
     let choice = choice(asked.part("handle"), asked.part("device"))?;
     let (seat, licensee) = visitor.server.service.seat(choice, &visitor.caller.occasion).await?;
     let computer = visitor.computer(seat.label()).to_owned();
-    let state = match seat.heard_after_end() {
+    let state = match seat.came_back_at().filter(|_| seat.state() == SeatState::Revoked) {
         Some(back) => Cell::new(words.say_came_back(back)).class("bad"),
         None if seat.is_lapsed() => Cell::new(words.lapsed).class("waiting"),
         None => Cell::new(words.of_seat_state(seat.state())),
@@ -383,7 +393,7 @@ pub(super) async fn seat(visitor: &Visitor, asked: &Asked) -> Shown {
     Ok(Content::new(computer).with_some(done(visitor, asked)).with(facts.block()).with_some(links))
 }
 
-/// `GET /console/returned`: the seats of computers that were released, those first that were heard of again.
+/// `GET /console/returned`: the seats that were released and whose computers were heard of again, longest ago first.
 pub(super) async fn returned(visitor: &Visitor, asked: &Asked) -> Shown {
     visitor.must(Act::ShowSeats).await?;
     let words = visitor.words;
@@ -391,14 +401,14 @@ pub(super) async fn returned(visitor: &Visitor, asked: &Asked) -> Shown {
         "" => None,
         after => Some(Cursor::<Vec<Mark>>::read(after)?.0),
     };
-    let filter = Filter::all(List::Seats).and("state", SeatState::Revoked.name());
+    let came_back = Term { field: "came_back", test: Test::Time(Side::NotBefore, Timestamp::MIN) };
+    let filter = Filter { list: List::Seats, terms: vec![came_back] };
     let wanted = Wanted { filter, after, most: ROWS };
     let occasion = &visitor.caller.occasion;
     let (rows, place) = service::seats_after(visitor.server.service.database(), wanted, occasion).await?;
     let columns = [Column::State, Column::License, Column::LastContact, Column::System];
     let mut table = grid(visitor, &rows, &columns).await?;
-    table.rows.sort_by_key(|row| row.class != "back");
-    table.empty = words.nobody_gone.to_owned();
+    table.empty = words.nobody_back.to_owned();
     table.next = next(place).map(|next| asked.after(&next));
     let content = Content::new(words.came_back).with(Block::Text(words.about_came_back.to_owned()));
     Ok(content.with(table.block()))

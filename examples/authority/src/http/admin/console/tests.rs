@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{body::Body, extract::Request, http::header};
-use nodelock::{ActivationRequestOptions, Client, Reason};
+use nodelock::{ActivationRequestOptions, Client, Reason, authority::decision::Change, code::Handle};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ use crate::{
         Actor, AuditRow, Occasion,
         rights::{Act, Role},
     },
-    service,
+    service, store,
 };
 
 const BOUNDARY: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
@@ -489,6 +489,98 @@ async fn the_grid_shows_the_columns_that_are_chosen_and_keeps_a_filter_that_is_w
 }
 
 #[tokio::test]
+async fn a_list_of_several_pages_says_that_it_is_in_the_order_of_its_filter() {
+    let world = World::new().await;
+    let auditor = Browser::of(&world.authority, Role::Auditor).await;
+    let mut tx = world.authority.server().service.database().write().await.unwrap();
+    let mut record = serde_json::to_value(&store::seats(&mut tx).await.unwrap()[0]).unwrap();
+    for n in 0..60 {
+        record["seat"] = Handle::new(n).unwrap().to_string().into();
+        record["label"] = format!("NW-{}", 99 - n).into();
+        let seat = serde_json::from_value(record.clone()).unwrap();
+        store::apply(&mut tx, &Change::Insert { seat, request: None }, &operator()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let said = "it is in the order of the filter";
+    for (query, is_said) in [
+        ("sort=computer", true),
+        ("sort=computer&filter=state:active", true),
+        ("sort=computer&filter=label~NW-", false),
+        ("sort=computer&filter=label~NW-9", false),
+        ("sort=last-contact", false),
+        ("sort=activated", false),
+    ] {
+        let page = auditor.get(&format!("/console/seats?{query}")).await.body;
+        assert!(page.contains("NW-99") || page.contains("NW-40"), "{query}: {page}");
+        assert_eq!(page.contains(said), is_said, "{query}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_is_sent_twice_is_answered_twice_and_done_once() {
+    let world = World::new().await;
+    let owner = Browser { authority: &world.authority, token: "nls_owner".into(), language: "en" };
+    let template = [("terms", "{\"seats\": 7}"), ("keeps_keys", "true")];
+    let remove = format!("/console/webhooks/{}/remove", world.webhook);
+    for (path, typed) in [("/console/products/example", &template[..]), (&remove, &[])] {
+        let mut fields = hidden(&owner.get(path).await.body);
+        fields.extend(typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let first = owner.post(path, &fields_of(&fields)).await;
+        assert_eq!(first.status, 303, "{path}: {}", first.body);
+        let again = owner.post(path, &fields_of(&fields)).await;
+        assert_eq!(again.status, 303, "{path}: {}", again.body);
+        assert_eq!(location(&again), location(&first), "{path}");
+    }
+    let actions = world.actions().await;
+    assert_eq!(actions.iter().filter(|action| *action == "webhook-removed").count(), 1);
+    // The same form with something else in it is not the same.
+    let mut fields = hidden(&owner.get("/console/products/example").await.body);
+    let typed = [("terms", "{\"seats\": 8}"), ("keeps_keys", "true")];
+    fields.extend(typed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(owner.post("/console/products/example", &fields_of(&fields)).await.status, 303);
+    let at = fields.len() - 2;
+    fields[at].1 = "{\"seats\": 9}".to_owned();
+    assert_eq!(owner.post("/console/products/example", &fields_of(&fields)).await.status, 422);
+}
+
+/// PostgreSQL fails for a text with that letter.
+#[tokio::test]
+async fn nul_in_an_address_or_a_form_is_refused() {
+    let world = World::new().await;
+    let owner = Browser { authority: &world.authority, token: "nls_owner".into(), language: "en" };
+    let me = owner.get("/console/me").await.body;
+    let token = token_of(&me);
+    let sent = owner.post("/console/accounts/a%00/disable", &[("token", token), ("once", "x")]).await;
+    assert_eq!(sent.status, 404, "{}", sent.body);
+    assert_eq!(owner.get("/console/accounts/a%00").await.status, 404);
+    let new = [("name", "a\0b"), ("license", &*world.license), ("limit", "2"), ("expires", "")];
+    assert_eq!(owner.submit("/console/deployment-keys", &new).await.status, 400);
+    let scope = [("name", "shop"), ("scope", "a\0"), ("expires", "")];
+    assert_eq!(owner.submit("/console/tokens", &scope).await.status, 400);
+    assert_eq!(owner.submit("/console/search", &[("q", "a\0b")]).await.status, 400);
+    let account = [("account", "ja\0ne"), ("password", "correct horse"), ("code", "000000"), ("next", "")];
+    assert_eq!(owner.post("/console/sign-in", &account).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_line_that_is_damaged_fails_alone() {
+    let world = World::new().await;
+    let owner = Browser { authority: &world.authority, token: "nls_owner".into(), language: "en" };
+    let database = world.authority.server().service.database().clone();
+    database.damage("UPDATE audit SET license_id = 'x' WHERE action = 'license-created'").await;
+    database.damage("UPDATE event SET license_id = 'x' WHERE kind = 'seat.granted'").await;
+    for (path, seen) in [
+        ("/console/audit", "set-up"),
+        ("/console/audit?after=first", "set-up"),
+        ("/console/events", "license.created"),
+    ] {
+        let page = owner.get(path).await;
+        assert!(page.status == 200 && page.body.contains(&format!(">{seen}<")), "{path}: {}", page.body);
+        assert!(!page.body.contains(">license-created<") && !page.body.contains(">seat.granted<"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_code_is_read_group_by_group_shown_as_it_was_mended_and_redeemed() {
     let world = World::new().await;
     let support = Browser::of(&world.authority, Role::Support).await;
@@ -566,14 +658,32 @@ async fn what_happened_to_a_license_is_shown_latest_first_page_by_page_and_each_
 async fn a_computer_that_was_released_and_comes_back_is_told_in_red() {
     let world = World::new().await;
     let support = Browser::of(&world.authority, Role::Support).await;
-    support.follow(&format!("{}/release", world.seat), &[("reason", "gone")]).await;
-    assert!(!support.get("/console/returned").await.body.contains("came back on"));
+    let other = activate(&world.authority, "other", &world.key, "NW-17").await;
+    let found = support.get("/console/seats?filter=label~NW-17").await.body;
+    let table = found.split_once("<tbody>").unwrap().1;
+    let seat = table.split_once("href=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    for seat in [&world.seat, &seat] {
+        support.follow(&format!("{seat}/release"), &[("reason", "gone")]).await;
+    }
+    let nobody = support.get("/console/returned").await.body;
+    assert!(nobody.contains("No computer came back") && !nobody.contains(&world.seat), "{nobody}");
     let sent = world.authority.sent("device", |client| drop(client.check_in()));
     world.authority.call("/v1/checkins", sent).await;
     for path in ["/console/returned", "/console/seats", &world.seat] {
         let page = support.get(path).await.body;
         assert!(page.contains("class=\"bad\">came back on"), "{path}: {page}");
     }
+    assert!(!support.get("/console/returned").await.body.contains("NW-17"));
+    // A code from it says as much as a check-in does.
+    let code = other.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let read = support.submit("/console/desk", &[("group", &code)]).await;
+    assert_eq!(support.post("/console/desk", &fields_of(&hidden(&read.body))).await.status, 200);
+    for path in ["/console/returned", "/console/seats?filter=came_back:yes"] {
+        let page = support.get(path).await.body;
+        assert!(page.contains("NW-17") && page.contains(&world.seat), "{path}: {page}");
+        assert_eq!(page.matches("class=\"bad\">came back on").count(), 2, "{path}: {page}");
+    }
+    assert!(support.get(&seat).await.body.contains("class=\"bad\">came back on"));
 }
 
 #[tokio::test]
@@ -705,7 +815,7 @@ async fn pages_speak_the_language_of_the_browser_and_an_empty_console_says_what_
         ("/console/customers", "authority customer new"),
         ("/console/webhooks", "Add the address"),
         ("/console/refusals", "Nothing was refused lately"),
-        ("/console/returned", "No seat was released yet"),
+        ("/console/returned", "No computer came back"),
         ("/console/tokens", "No program has a token yet"),
         ("/console/health", "The authority does its work"),
         ("/console/health?audit=check", "whole: no line was changed"),

@@ -132,20 +132,23 @@ words! {
     filter: "Filter", "Filter";
     about_filter: "Terms such as `created<2026-08-01`, all of which hold. Fields: {0}. Empty for all.",
         "Ausdrücke wie `created<2026-08-01`, die alle gelten. Felder: {0}. Leer für alle.";
-    about_seat_filter: "For example: state:active last_contact<2026-08-01 label~\"NW-\". Fields: product, license, state, label, granted, last_contact.",
-        "Zum Beispiel: state:active last_contact<2026-08-01 label~\"NW-\". Felder: product, license, state, label, granted, last_contact.";
+    about_seat_filter: "For example: state:active last_contact<2026-08-01 label~\"NW-\". Fields: product, license, state, label, granted, last_contact, came_back.",
+        "Zum Beispiel: state:active last_contact<2026-08-01 label~\"NW-\". Felder: product, license, state, label, granted, last_contact, came_back.";
     order: "Order by", "Sortieren nach";
     by_activation: "activation, oldest first", "Aktivierung, älteste zuerst";
     by_last_contact: "last contact, longest ago first", "letztem Kontakt, längster zuerst";
     by_computer: "name of the computer", "Name des Rechners";
+    in_order_of_filter: "This list is longer than one page, so it is in the order of the filter. A filter that finds less has it in the one that is chosen.",
+        "Diese Liste ist länger als eine Seite, deshalb folgt sie der Ordnung des Filters. Findet er weniger, gilt die gewählte.";
     columns: "Columns", "Spalten";
     no_seat_yet: "No computer has been activated yet. Send the customer the license key.",
         "Es wurde noch kein Rechner aktiviert. Senden Sie dem Kunden den Lizenzschlüssel.";
     nothing_passes: "Nothing passes this filter.", "Nichts entspricht diesem Filter.";
     came_back: "Came back", "Wieder da";
-    about_came_back: "Computers whose seat was released. Those in red were heard of again since: whoever said that the computer is gone still uses it.",
-        "Rechner, deren Platz freigegeben wurde. Von den roten hat man seither gehört: Wer sagte, der Rechner sei weg, benutzt ihn noch.";
-    nobody_gone: "No seat was released yet.", "Es wurde noch kein Platz freigegeben.";
+    about_came_back: "Computers whose seat was released and that were heard of again since: whoever said that the computer is gone still uses it.",
+        "Rechner, deren Platz freigegeben wurde und von denen man seither gehört hat: Wer sagte, der Rechner sei weg, benutzt ihn noch.";
+    nobody_back: "No computer came back after its seat was released.",
+        "Kein Rechner kam wieder, nachdem sein Platz freigegeben war.";
 
     suspend: "Suspend", "Anhalten";
     suspend_lead: "Nothing is issued for this license until it is resumed. Computers work on to the end of their leases, and seats can still be given back.",

@@ -68,7 +68,7 @@ async fn what_is_no_filter_is_not_passed_over() {
 
 /// PostgreSQL fails for a text with that letter.
 #[tokio::test]
-async fn nul_in_an_address_or_a_place_is_malformed() {
+async fn nul_in_an_address_a_place_or_a_body_is_malformed() {
     let authority = Authority::new().await;
     let token = authority.signed_in(Role::Owner).await;
     let place = |place: Value| URL_SAFE_NO_PAD.encode(place.to_string());
@@ -85,8 +85,14 @@ async fn nul_in_an_address_or_a_place_is_malformed() {
     ] {
         assert_eq!(get(&authority, &token, &path).await.problem(), (400, "malformed".into()), "{path}");
     }
-    let refused = post(&authority, &token, "1", "/v1/admin/accounts/a%00/disable", json!({})).await;
-    assert_eq!(refused.problem(), (400, "malformed".into()));
+    for (path, body) in [
+        ("/v1/admin/accounts/a%00/disable", json!({})),
+        ("/v1/admin/customers", json!({ "name": "a\0b" })),
+        ("/v1/admin/customers", json!({ "name": "\\\0" })),
+    ] {
+        let refused = post(&authority, &token, "1", path, body).await;
+        assert_eq!(refused.problem(), (400, "malformed".into()), "{path}");
+    }
 }
 
 #[tokio::test]
