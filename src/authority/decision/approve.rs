@@ -39,8 +39,8 @@ fn approve_request(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> 
 /// Refuses the request for a seat: [`Ruling::Ruled`]. Its device hears so, with the reason, when it asks again. An
 /// approval is taken back by this until the seat is granted. The same again changes nothing.
 ///
-/// `reason` is for the customer: at most [`MAX_REASON`] bytes on one line, with no word of 20 or more letters and digits
-/// and no five words of five in a row.
+/// `reason` is for the customer: at most [`MAX_REASON`] bytes on one line, with no word of 20 or more letters and
+/// digits and no five words of five in a row.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the reason, and with [`ErrorKind::UnknownSeat`] when no such request
 /// waits.
