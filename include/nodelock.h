@@ -3418,8 +3418,9 @@ nodelock_status nodelock_decide_return(const char *seat,
 /**
  * Approves the request for a seat, or refuses it. `seat` is the name under which NODELOCK_CHANGE_APPROVAL stored it.
  * With `refusal` NULL it is approved: the same request gets its license when it comes again, if a seat is free then.
- * Otherwise its device hears that it was refused, with that text, which may be empty and has 200 bytes at most. An
- * approval is taken back by a refusal until the seat is granted. The same again changes nothing.
+ * Otherwise its device hears that it was refused, with that text, which may be empty, has 200 bytes at most, and no
+ * word of 20 or more letters and digits: it may be a license key. An approval is taken back by a refusal until the
+ * seat is granted. The same again changes nothing.
  *
  * NODELOCK_DECISION_RULED. NODELOCK_UNKNOWN_SEAT: no such request waits. NODELOCK_REQUEST_REFUSED: it was refused
  * before. NODELOCK_INVALID_INPUT: the text.

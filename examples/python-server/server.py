@@ -313,6 +313,12 @@ class Vendor:
     def activate(self, activation, peer):
         """Settles a request. What came along is free also while no license can be signed."""
         try:
+            self.limits.license_keys.check(peer)
+        except TooMany:
+            # A right key is not refused because of wrong ones from the same address, and those cost no writer's lock.
+            if not self.knows(activation, peer):
+                raise
+        try:
             decision, text = self.settle(activation, peer)
         except Refused as refused:
             if refused.status == authority.CERTIFICATE_EXPIRED:
@@ -321,10 +327,20 @@ class Vendor:
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
-        # A right key is not refused because of wrong ones from the same address.
         if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
         return decision, text
+
+    def knows(self, activation, peer):
+        """Whether a request is refused for something else than its key, if at all, by looks that store nothing."""
+        records = Records(self.issuer, self.page())
+        while True:
+            with self.look() as database:
+                decision = ask(database, activation, records)
+            if decision.outcome != authority.NEEDS:
+                return not decision.refusal or decision.refusal.status != authority.UNKNOWN_LICENSE
+            self.verify(records, decision, activation, peer)
+            records.keep_facts()
 
 
 def now():

@@ -13,7 +13,8 @@ use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Han
 /// How long an approval lasts: a request that comes again later waits anew.
 pub const APPROVAL_LASTS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How many bytes the reason for a refusal may have: so many, that a device shows all of it.
+/// How many bytes the reason for a refusal may have: so many, that a device shows all of it. It has no word of 20 or
+/// more letters and digits and no five words of five in a row: a device shows nothing that may be a license key.
 pub const MAX_REASON: usize = 200;
 
 /// Whether activations wait for the vendor's approval.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList, Timestamp,
     error::bounded,
-    message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
+    message::{Kind, PreflightBody, PreflightRequest, Signed, frame, may_hold_a_code},
     system,
     transport::{Answer, CancelToken, Post, USER_AGENT},
 };
@@ -632,15 +632,6 @@ fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
         words => Error::new(kind, format!("the authority says: {}", bounded(words, LONGEST_DETAIL))),
     };
     error.with_trial_ended(trial_ended.filter(|_| kind == ErrorKind::TrialUsed))
-}
-
-/// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or
-/// five groups of five.
-fn may_hold_a_code(text: &str) -> bool {
-    let length = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).count();
-    let lengths: Vec<_> = text.split_whitespace().map(length).collect();
-    lengths.iter().any(|length| *length >= 20)
-        || lengths.windows(5).any(|group| group.iter().all(|n| *n == 5))
 }
 
 fn bad_reply(what: &str) -> Error {

@@ -97,6 +97,16 @@ pub(crate) fn check_text(about: &'static str, text: &str, limit: usize) -> Resul
     Ok(())
 }
 
+/// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or
+/// five groups of five.
+#[cfg(any(feature = "authority", feature = "transport"))]
+pub(crate) fn may_hold_a_code(text: &str) -> bool {
+    let length = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).count();
+    let lengths: Vec<_> = text.split_whitespace().map(length).collect();
+    lengths.iter().any(|length| *length >= 20)
+        || lengths.windows(5).any(|group| group.iter().all(|n| *n == 5))
+}
+
 /// A product's name: 1 to 64 bytes on one line.
 pub(crate) fn check_product(product: &str) -> Result<()> {
     if product.is_empty() {

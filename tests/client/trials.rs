@@ -142,6 +142,43 @@ fn the_vendor_extends_the_trial_of_a_machine_for_all_that_is_installed_there() {
 }
 
 #[test]
+fn an_extension_says_of_each_seat_when_its_own_trial_ends() {
+    let mut vendor = vendor();
+    let short = vendor.sell_with(1, |terms| terms.trial_days = Some(3)).unwrap();
+    let first = Device::activated(&mut vendor, "machine");
+    let second = Device::new(&vendor, "machine");
+    let request = second.client().begin(&short[..]).unwrap().to_bytes();
+    second.client().accept(&vendor.activate(&request).unwrap()).unwrap();
+    let (name, moment) = (vendor.seat(first.handle()).name(), vendor.moment());
+    let act = |records: &_| decision::extend_trial(name, day(30), records, &moment);
+    let events = decision::settle(&mut vendor.ledger, act).unwrap().events;
+    second.check_in(&mut vendor);
+    for (device, end) in [(&first, day(30)), (&second, day(19))] {
+        let event = events.iter().find(|event| event.seat.unwrap().handle == device.handle()).unwrap();
+        assert_eq!(event.detail, format!("the trial of its machine ends at {end}"));
+    }
+    assert_eq!(ends(&second), Some(day(19)));
+}
+
+#[test]
+fn a_license_that_becomes_a_trial_gives_no_days_anew_to_a_machine_that_had_it() {
+    let mut vendor = vendor();
+    vendor.terms().trial_days = None;
+    let device = Device::activated(&mut vendor, "machine");
+    vendor.clock.advance_days(20);
+    vendor.terms().trial_days = Some(14);
+    let check_in = device.client().check_in_offline().unwrap().to_bytes();
+    assert_eq!(vendor.check_in(&check_in).unwrap_err().kind(), ErrorKind::TrialUsed);
+    let key = vendor.license_key();
+    let installed_again = Device::new(&vendor, "machine");
+    assert_eq!(refused(installed_again.client(), &mut vendor, &key), Some(day(14)));
+    let asks_anew = device.builder().replace_license(true).build().unwrap();
+    assert_eq!(refused(&asks_anew, &mut vendor, &key), Some(day(14)));
+    let other = Device::activated(&mut vendor, "other");
+    assert_eq!(ends(&other), Some(day(34)));
+}
+
+#[test]
 fn a_license_that_is_no_trial_any_more_goes_on_and_one_that_becomes_one_has_an_end() {
     let mut vendor = vendor();
     let device = Device::activated(&mut vendor, "machine");

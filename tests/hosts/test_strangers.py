@@ -189,14 +189,19 @@ class Kept(unittest.TestCase):
     def test_wrong_license_keys_of_a_peer_refuse_no_right_one(self):
         wrong = mock.Mock(refusal=mock.Mock(status=server.authority.UNKNOWN_LICENSE))
         right = mock.Mock(refusal=None)
+        settle = mock.Mock()
 
         def activate(decision, peer):
-            with mock.patch.object(self.vendor, "settle", lambda *_: (decision, "text")):
-                return self.vendor.activate(mock.Mock(releases=[]), peer)[0]
+            activation = mock.Mock(releases=[])
+            activation.decide.return_value = mock.Mock(queries=[], outcome=-1, refusal=decision.refusal)
+            settle.return_value = (decision, "text")
+            with mock.patch.object(self.vendor, "settle", settle):
+                return self.vendor.activate(activation, peer)[0]
 
         for _ in range(20):
             self.assertIs(activate(wrong, "a"), wrong)
         self.assertRaises(TooMany, activate, wrong, "a")
+        self.assertEqual(settle.call_count, 20, "beyond the limit a wrong key waits for no writer")
         self.assertIs(activate(right, "a"), right)
         self.assertIs(activate(wrong, "b"), wrong)
 

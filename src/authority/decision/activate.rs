@@ -235,6 +235,9 @@ fn trial_of(
     let Some(days) = terms.trial_days else { return Ok(None) };
     let trials = work.trials_of(&request.device_key, &request.fingerprint, terms)?;
     let mut began = trials.iter().filter_map(|seat| seat.trial).max();
+    if began.is_none() {
+        began = granted_before_the_trial(work, request, terms)?;
+    }
     // What a copied store brings along is another machine's: it counts only where there was none.
     if began.is_none() || mutated!(TrialComesWithTheStore) {
         began = began.max(work.trial_held_by(&request.device_key)?);
@@ -252,6 +255,22 @@ fn trial_of(
         return Err(Error::trial_used(end).into());
     }
     Ok(Some(began))
+}
+
+/// When the machine was first granted a seat of a license that has become a trial since, if it still has that seat. A
+/// check-in would have said so in the seat, and is refused once the days are over.
+fn granted_before_the_trial(
+    work: &Work<'_>,
+    request: &ActivationRequest,
+    terms: &LicenseTerms,
+) -> Result<Option<Timestamp>, Stop> {
+    let tags: Vec<_> = request.fingerprint.hardware().collect();
+    let mut seats = work.taken_seats_of(&request.device_key)?;
+    seats.extend(work.seats_with_tags(terms, &tags)?);
+    let is_of_machine = |seat: &&Seat| {
+        seat.license_id == terms.id && seat.trial.is_none() && seat.is_trial_of(&request.fingerprint, terms)
+    };
+    Ok(seats.iter().filter(is_of_machine).map(|seat| seat.first_granted).min())
 }
 
 /// That a license allows no more activations, until the vendor resets them or the next period begins.

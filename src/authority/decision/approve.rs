@@ -11,7 +11,7 @@ use crate::{
         records::{Query, Records},
         seat::{Seat, SeatName},
     },
-    message::check_text,
+    message::{check_text, may_hold_a_code},
 };
 
 /// Approves the request for a seat: [`Ruling::Ruled`]. The same request gets its license when it comes again, if a seat
@@ -39,7 +39,8 @@ fn approve_request(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> 
 /// Refuses the request for a seat: [`Ruling::Ruled`]. Its device hears so, with the reason, when it asks again. An
 /// approval is taken back by this until the seat is granted. The same again changes nothing.
 ///
-/// `reason` is for the customer: at most [`MAX_REASON`] bytes on one line.
+/// `reason` is for the customer: at most [`MAX_REASON`] bytes on one line, with no word of 20 or more letters and
+/// digits and no five words of five in a row.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the reason, and with [`ErrorKind::UnknownSeat`] when no such request
 /// waits.
@@ -55,6 +56,11 @@ pub fn refuse_request(
 
 fn refuse_as(work: &mut Work<'_>, name: SeatName, reason: &str) -> Result<Ruling, Stop> {
     check_text("reason", reason, MAX_REASON)?;
+    if may_hold_a_code(reason) {
+        let text = "reason has a word of 20 or more letters and digits, or five words of five in a row: \
+                    no device would show it, because it may be a license key";
+        return Err(refuse(ErrorKind::InvalidInput, text));
+    }
     let known = kept(work, name)?;
     let stays = known.state() == ApprovalState::Approved && mutated!(ApprovalNotTakenBack);
     if known.state() == ApprovalState::Refused || stays {

@@ -163,7 +163,9 @@ fn extend_trial_of(work: &mut Work<'_>, name: SeatName, until: Timestamp) -> Res
     for trial in trials {
         let Some(extended) = trial.trial_extended(until, &terms) else { continue };
         work.update(extended.clone());
-        let detail = format!("the trial of its machine ends at {until}");
+        // The days of another license may be more or fewer.
+        let end = extended.trial_ends(&work.license_of(&extended)?.terms).unwrap_or(until);
+        let detail = format!("the trial of its machine ends at {end}");
         work.note(EventKind::TrialExtended, Some(&trial), &extended, detail);
         if extended.name() == name {
             seat = extended;

@@ -130,7 +130,7 @@ mod tests {
         ("deployment-key revoke", Some(Act::Tokens)),
         ("event kinds", None),
         ("event list", Some(Act::ShowAudit)),
-        ("extend-trial", Some(Act::Extend)),
+        ("extend-trial", Some(Act::ExtendTrial)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license deactivate", Some(Act::Release)),

@@ -99,6 +99,8 @@ named! {
         ResetCounters = "reset-counters",
         /// Let a license last some days more.
         Extend = "extend",
+        /// Let the trial of a machine last some days more, whoever sold the licenses.
+        ExtendTrial = "extend-trial",
         /// Erase what is noted of a customer.
         Erase = "erase",
         ShowLicenses = "show-licenses",
@@ -188,6 +190,7 @@ fn rule(act: Act) -> Rule {
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
         Act::Extend => ([All, All, Quota(20), No, Own], Some(LicensesWrite), Nobody),
+        Act::ExtendTrial => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
         Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
@@ -447,6 +450,7 @@ resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
 extend           xxq-o  --x---  --
+extend-trial     xxq--  --x---  --
 erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --

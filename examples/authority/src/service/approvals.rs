@@ -1,5 +1,7 @@
 //! Requests that wait for the vendor's approval.
 
+use std::collections::BTreeMap;
+
 use nodelock::{
     LicenseId,
     authority::{
@@ -111,14 +113,14 @@ pub(crate) async fn requests(
     let permit = permit(database, occasion, Act::ShowSeats, on).await?;
     let mut tx = database.read().await?;
     check_known(&mut tx, license).await?;
-    let mut pages = RequestPages::after(license, None, PAGE);
+    let (mut pages, mut shown) = (RequestPages::after(license, None, PAGE), Shown::by(&permit));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
         for row in page {
-            if is_shown(&permit, &mut tx, &row).await? {
+            if shown.has(&mut tx, &row).await? {
                 show(row)?;
             }
         }
@@ -137,14 +139,14 @@ pub(crate) async fn requests_after(
     let permit = permit(database, occasion, Act::ShowSeats, on).await?;
     let (mut tx, mut pages) = (database.read_list().await?, RequestPages::after(license, after, most));
     check_known(&mut tx, license).await?;
-    let mut found = Vec::new();
+    let (mut found, mut shown) = (Vec::new(), Shown::by(&permit));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(found);
         }
         for row in page {
-            if !is_shown(&permit, &mut tx, &row).await? {
+            if !shown.has(&mut tx, &row).await? {
                 continue;
             }
             found.push(row?);
@@ -162,18 +164,39 @@ async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
     Ok(())
 }
 
-/// One that is damaged is shown to whom nothing is hidden.
-async fn is_shown(permit: &Permit<'_>, tx: &mut Tx, row: &Result<RequestRow>) -> Result<bool> {
-    if *permit.reach() == Reach::Everything {
-        return Ok(true);
+/// Which requests a list shows.
+struct Shown<'p> {
+    permit: &'p Permit<'p>,
+    /// Whether those of a license are shown, as far as that was asked.
+    known: BTreeMap<LicenseId, bool>,
+}
+
+impl<'p> Shown<'p> {
+    fn by(permit: &'p Permit<'p>) -> Self {
+        Self { permit, known: BTreeMap::new() }
     }
-    let Ok(row) = row else { return Ok(false) };
-    let subject = store::subject_of(tx, row.approval.license_id()).await?;
-    Ok(subject.is_some_and(|subject| permit.reaches(&subject)))
+
+    /// One that is damaged is shown to whom nothing is hidden.
+    async fn has(&mut self, tx: &mut Tx, row: &Result<RequestRow>) -> Result<bool> {
+        if *self.permit.reach() == Reach::Everything {
+            return Ok(true);
+        }
+        let Ok(row) = row else { return Ok(false) };
+        let license = row.approval.license_id();
+        if let Some(known) = self.known.get(&license) {
+            return Ok(*known);
+        }
+        let subject = store::subject_of(tx, license).await?;
+        let is_shown = subject.is_some_and(|subject| self.permit.reaches(&subject));
+        self.known.insert(license, is_shown);
+        Ok(is_shown)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use nodelock::{
         Client, ErrorKind,
         authority::{ApprovalPolicy, ApprovalState},
@@ -182,9 +205,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::filter::{Filter, List},
+        domain::{
+            Actor, Bearer, Said, Who,
+            filter::{Filter, List},
+            rights::Role,
+        },
         service::{
-            fixture::{Authority, stranger, vendor},
+            Changing, edit,
+            fixture::{Authority, address, now, stranger, vendor},
             licenses, set_suspended, verify, void,
         },
     };
@@ -268,6 +296,38 @@ mod tests {
         actions.retain(|action| action.starts_with("request-"));
         let ruled = ["request-approved", "request-waiting", "request-refused", "request-waiting"];
         assert_eq!(actions, [&["request-waiting"], &ruled[..]].concat());
+        is_sound(&authority).await;
+    }
+
+    #[tokio::test]
+    async fn a_list_looks_up_each_license_once() {
+        let authority = Authority::new().await;
+        let key = sold(&authority, 3).await;
+        for _ in 0..3 {
+            asked(&authority, &key).await;
+        }
+        let database = authority.service.database();
+        let who = Who::Account { name: "jane".into(), role: Role::Reseller };
+        let bearer = Bearer::new(who, address(1), Arc::default());
+        let jane = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
+        drop(store::twice::take());
+        requests(database, None, &jane, |_| panic!("it is another seller's")).await.unwrap();
+        assert!(requests_after(database, None, None, 9, &jane).await.unwrap().is_empty());
+        assert_eq!(store::twice::take(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_is_granted_without_approval_waits_no_more() {
+        let authority = Authority::new().await;
+        let key = sold(&authority, 1).await;
+        let (_, request, choice) = asked(&authority, &key).await;
+        authority.service.rule(choice, Word::Approve, &vendor()).await.unwrap();
+        let said: Said = serde_json::from_value(serde_json::json!({ "approval": "none" })).unwrap();
+        let license = license_of_all(&authority).await;
+        let how = Changing::default();
+        edit(authority.service.database(), license, (&said, None), how, |_| Ok(()), &vendor()).await.unwrap();
+        assert_eq!(refused(&authority, &request).await, None);
+        assert_eq!(states(&authority).await, []);
         is_sound(&authority).await;
     }
 

@@ -11,7 +11,7 @@ use std::{
 use nodelock::{
     DeactivationReceipt, ErrorKind, License, Reason, SigningKey, SystemRandom,
     authority::{
-        ActivationFile, Found, Query, Records, SeatState, TypedCode, Verification,
+        ActivationFile, CheckInClaim, Found, Query, Records, SeatState, TypedCode, Verification,
         decision::{self, Change, MAX_SEATS_OF_HANDLE, Ruling},
     },
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
@@ -79,6 +79,61 @@ async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
         assert_eq!((kind(refused.license.unwrap_err()), ran()), (ErrorKind::RequestCancelled, 1));
         assert_eq!(refused.receipts.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn no_act_runs_a_statement_twice_in_a_transaction() {
+    let authority = Authority::new().await;
+    let service = &authority.service;
+    let key = authority.sell(4).await;
+    // Setting up looks for tables before and after.
+    drop(store::twice::take());
+    authority.sell(1).await;
+    let twice = |act: &str| assert_eq!(store::twice::take(), [""; 0], "{act}");
+    twice("sell");
+    let device = authority.activated(&key).await;
+    twice("activate");
+    let check_in = device.check_in_offline().unwrap().to_bytes();
+    service.check_in(&CheckInClaim::read(&check_in).unwrap(), &vendor()).await.unwrap();
+    twice("check in");
+    service.check_in(&CheckInClaim::read(&check_in).unwrap(), &vendor()).await.unwrap();
+    twice("check in again");
+    let choice = |device: &nodelock::Client| SeatChoice {
+        handle: device.check().unwrap().license().unwrap().handle,
+        device: None,
+    };
+    service.renew(choice(&device), &vendor()).await.unwrap();
+    twice("renew");
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    for act in ["redeem a proof", "redeem a proof again"] {
+        service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+        twice(act);
+    }
+    let device = authority.activated(&key).await;
+    let code = device.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    for act in ["redeem a code", "redeem a code again"] {
+        service.redeem_code(&TypedCode::read(&code).unwrap(), &vendor()).await.unwrap();
+        twice(act);
+    }
+    // Evidence that comes before its request.
+    let device = authority.device();
+    let request = device.begin(&key).unwrap().to_bytes();
+    service.redeem_proof(&claim(device.cancel().unwrap().proof()), &vendor()).await.unwrap();
+    twice("keep a proof");
+    let refused = authority.activate(&request, &vendor()).await.unwrap();
+    assert!(refused.license.is_err());
+    twice("activate what was given up");
+    let device = authority.activated(&key).await;
+    let choice = choice(&device);
+    service.release(choice, "", &vendor()).await.unwrap();
+    twice("release");
+    service.unrelease(choice, &vendor()).await.unwrap();
+    twice("take the release back");
+    // The recorder finds one.
+    let mut tx = service.database().read().await.unwrap();
+    store::seats(&mut tx).await.unwrap();
+    store::seats(&mut tx).await.unwrap();
+    assert_eq!(store::twice::take().len(), 1);
 }
 
 #[tokio::test]

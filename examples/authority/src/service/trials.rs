@@ -31,7 +31,7 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<(Seat, Timestamp)> {
         let name = self.choose(choice).await?;
-        let occasion = &self.permit(occasion, Act::Extend, On::Seat(name)).await?;
+        let occasion = &self.permit(occasion, Act::ExtendTrial, On::Seat(name)).await?;
         let end = self.trial_end(name).await?.unwrap_or(Timestamp::MIN);
         let until = match extension {
             Extension::Days(days) => end.max(occasion.time).plus_days(days),
@@ -80,5 +80,43 @@ impl Service {
             self.limits.trials.take(*peer)?;
         }
         Ok(license)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        domain::{
+            Bearer, Who,
+            rights::{Role, Scope},
+        },
+        service::fixture::{Authority, PRODUCT, address, now, vendor},
+    };
+
+    fn bearer(who: Who) -> Occasion {
+        let bearer = Bearer::new(who, address(1), Arc::default());
+        Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) }
+    }
+
+    /// It counts for every license of the product that the machine has a trial of, whoever sold that.
+    #[tokio::test]
+    async fn no_reseller_extends_the_trial_of_a_machine() {
+        let authority = Authority::new().await;
+        let key = authority.sell_with(1, |terms| terms.trial_days = Some(14)).await;
+        let device = authority.activated(&key).await;
+        let choice = SeatChoice { handle: device.check().unwrap().license().unwrap().handle, device: None };
+        let extend = async |occasion: &Occasion| {
+            let extended = authority.service.extend_trial(choice, Extension::Days(7), |_| (), occasion).await;
+            extended.map(|_| ())
+        };
+        let reseller = bearer(Who::Account { name: "jane".into(), role: Role::Reseller });
+        assert_eq!(extend(&reseller).await.unwrap_err().name(), "forbidden");
+        let product = Some(PRODUCT.to_owned());
+        let of_product = Who::Token { id: "t".into(), scopes: vec![Scope::LicensesWrite], product };
+        extend(&bearer(of_product)).await.unwrap();
+        extend(&vendor()).await.unwrap();
     }
 }

@@ -4,7 +4,7 @@
 
 use nodelock::{
     LicenseId, PublicKey, Timestamp,
-    authority::{Approval, ApprovalPolicy, Found, Seat, SeatState},
+    authority::{Approval, Found, Seat},
     code::Handle,
 };
 
@@ -12,7 +12,7 @@ use super::{
     Tx,
     pages::Page,
     row::{device, json, number, record, seconds},
-    sql::{Row, query},
+    sql::{Query, Row, query},
     strangers::counts_for,
     unlocked,
 };
@@ -56,19 +56,26 @@ pub(super) async fn set_approval(tx: &mut Tx, approval: &Approval, occasion: &Oc
     set_within(tx, approval, BOUNDS, occasion).await
 }
 
-/// Deletes the oldest that are not approved, beyond so many: `$1` of what `$of` says.
+/// Finds the newest of those that are not approved, beyond so many: `$1` of what `$of` says. It locks nothing, so that
+/// requests need not wait for each other.
 macro_rules! beyond {
-    ($tx:expr, $of:literal) => {
-        query(unlocked!(
-            $tx,
-            concat!(
-                "DELETE FROM approval WHERE (handle, device_key) IN (SELECT handle, device_key FROM approval \
-                 WHERE state <> 'approved' ",
-                $of,
-                " ORDER BY changed DESC, handle DESC, device_key DESC LIMIT 1000000 OFFSET $1"
-            ),
-            ")"
-        ))
+    ($of:literal) => {
+        concat!(
+            "SELECT changed, handle, device_key FROM approval WHERE state <> 'approved' ",
+            $of,
+            " ORDER BY changed DESC, handle DESC, device_key DESC LIMIT 1 OFFSET $1"
+        )
+    };
+}
+
+/// Deletes that one and what is older, but for the end of the statement.
+macro_rules! until {
+    ($of:literal) => {
+        concat!(
+            "DELETE FROM approval WHERE (handle, device_key) IN (SELECT handle, device_key FROM approval \
+             WHERE state <> 'approved' AND (changed, handle, device_key) <= ($1, $2, $3) ",
+            $of
+        )
     };
 }
 
@@ -98,11 +105,29 @@ pub(super) async fn set_within(
     .await?;
     forget_old_approvals(tx, occasion.time).await?;
     if !peer.is_empty() {
-        beyond!(tx, "AND peer = $2").bind(bounds.of_peer).bind(&peer).execute(tx).await?;
+        let edge = query(beyond!("AND peer = $2")).bind(bounds.of_peer).bind(&peer);
+        if let Some(edge) = edge.fetch_optional(tx).await? {
+            let old = query(unlocked!(tx, until!("AND peer = $4"), ")"));
+            bind_place(old, &edge)?.bind(&peer).execute(tx).await?;
+        }
     }
-    beyond!(tx, "AND license_id = $2").bind(bounds.of_license).bind(&license).execute(tx).await?;
-    beyond!(tx, "").bind(bounds.in_all).execute(tx).await?;
+    let edge = query(beyond!("AND license_id = $2")).bind(bounds.of_license).bind(&license);
+    if let Some(edge) = edge.fetch_optional(tx).await? {
+        let old = query(unlocked!(tx, until!("AND license_id = $4"), ")"));
+        bind_place(old, &edge)?.bind(&license).execute(tx).await?;
+    }
+    let edge = query(beyond!("")).bind(bounds.in_all).fetch_optional(tx).await?;
+    if let Some(edge) = edge {
+        let old = query(unlocked!(tx, until!(""), ")"));
+        bind_place(old, &edge)?.execute(tx).await?;
+    }
     Ok(())
+}
+
+/// The place of a request by its age, as the first three values.
+fn bind_place(query: Query, edge: &Row) -> Result<Query> {
+    let query = query.bind(edge.get::<i64>("changed")?).bind(edge.get::<i64>("handle")?);
+    Ok(query.bind(edge.get::<Vec<u8>>("device_key")?))
 }
 
 /// Deletes those that are too old. Returns how many there were.
@@ -116,18 +141,11 @@ pub(crate) async fn forget_old_approvals(tx: &mut Tx, now: Timestamp) -> Result<
     Ok(old.bind(seconds(days_before(now, LASTS_DAYS))).execute(tx).await?)
 }
 
-/// There is a seat of that name now: it was granted, or cancelled while it waited.
+/// There is a seat of that name now: it was granted, or cancelled while it waited. That no approval is asked for
+/// any more does not say that none was kept.
 pub(super) async fn forget_approval_of(tx: &mut Tx, seat: &Seat) -> Result<()> {
-    // Whoever makes a decision about a license knows it, and few ask for approval.
-    let license = seat.license_id().and_then(|id| tx.known_license(id));
-    let waits = license.is_some_and(|license| license.terms.approval == ApprovalPolicy::Required);
-    if waits || seat.state() == SeatState::Cancelled {
-        query("DELETE FROM approval WHERE handle = $1 AND device_key = $2")
-            .bind(number(seat.handle()))
-            .bind(device(seat.name()))
-            .execute(tx)
-            .await?;
-    }
+    let of = query("DELETE FROM approval WHERE handle = $1 AND device_key = $2");
+    of.bind(number(seat.handle())).bind(device(seat.name())).execute(tx).await?;
     Ok(())
 }
 

@@ -69,8 +69,15 @@ impl Locks {
                 Change::Count(id, ..) | Change::Allowances(id, _) => {
                     locks.licenses.insert(*id);
                 }
-                Change::Approval(approval) => drop(locks.licenses.insert(approval.license_id())),
-                Change::ForgetApprovals { license, .. } => drop(locks.licenses.insert(*license)),
+                // A request may be cancelled under a key that nobody has: that knows no license.
+                Change::Approval(approval) => {
+                    locks.licenses.insert(approval.license_id());
+                    locks.names.insert(of_handle(approval.name().handle));
+                }
+                Change::ForgetApprovals { license, device } => {
+                    locks.licenses.insert(*license);
+                    locks.names.insert(of_device(device));
+                }
                 // A page is new, and comes with the history.
                 Change::History(_) | Change::License(_) => drop(locks.names.insert(HISTORY)),
                 Change::Page(_) => {}
@@ -142,4 +149,35 @@ fn of_tag(tag: i64) -> i64 {
 fn of_device(device: &PublicKey) -> i64 {
     let (first, _) = device.as_bytes().split_first_chunk().expect("a device key has 32 bytes");
     i64::from_le_bytes(*first) | i64::MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use nodelock::{SigningKey, SystemRandom, authority::Approval};
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::tests::empty;
+
+    /// Its cancellation may come under a key that nobody has: that locks the handle and the device, and no license.
+    #[tokio::test]
+    async fn what_is_said_of_a_request_waits_for_its_cancellation() {
+        let (_folder, database) = empty().await;
+        let tx = database.read().await.unwrap();
+        let license = LicenseId::generate(&SystemRandom).unwrap();
+        let (handle, device) = (Handle::new(7).unwrap(), SigningKey::generate(&SystemRandom).unwrap());
+        let device = device.public_key();
+        let approval: Approval = serde_json::from_value(json!({
+            "seat": handle.to_string(), "device_key": device.to_string(), "license": license.to_string(),
+            "request_digest": "ab".repeat(32), "asked": 1, "label": "desk", "state": "waiting", "ruled": 0,
+            "reason": "",
+        }))
+        .unwrap();
+        let locks = |change| Locks::of(&tx, &[change]);
+        let licenses = BTreeSet::from([license]);
+        let of_request = Locks { licenses: licenses.clone(), names: BTreeSet::from([of_handle(handle)]) };
+        assert_eq!(locks(Change::Approval(Box::new(approval))), of_request);
+        let of_seat = Locks { licenses, names: BTreeSet::from([of_device(&device)]) };
+        assert_eq!(locks(Change::ForgetApprovals { license, device }), of_seat);
+    }
 }

@@ -117,7 +117,10 @@ pub(crate) use self::{
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]
-pub(crate) use self::{seats::seats, sql::run_script};
+pub(crate) use self::{
+    seats::seats,
+    sql::{run_script, twice},
+};
 use crate::{
     domain::Location,
     failure::{Failure, Result},

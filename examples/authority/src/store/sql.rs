@@ -108,7 +108,32 @@ pub(super) enum Target<'a> {
     Postgres(&'a mut PgConnection),
 }
 
+/// Statements that one transaction runs twice with the same values.
+#[cfg(test)]
+pub(crate) mod twice {
+    use std::cell::RefCell;
+
+    use super::{Query, Tx};
+
+    thread_local! {
+        static TWICE: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn note(tx: &mut Tx, query: &Query) {
+        let ran = format!("{} {:?}", query.sql, query.values);
+        if !tx.ran.insert(ran.clone()) {
+            TWICE.with_borrow_mut(|twice| twice.push(ran));
+        }
+    }
+
+    /// What was run twice in this thread since this was asked last.
+    pub(crate) fn take() -> Vec<String> {
+        TWICE.take()
+    }
+}
+
 /// A value for a statement. PostgreSQL wants to know the type of one that is missing.
+#[cfg_attr(test, derive(Debug))]
 pub(super) enum Value {
     Number(Option<i64>),
     Text(Option<String>),
@@ -166,6 +191,8 @@ impl Query {
 
     /// Returns how many rows it changed.
     pub(super) async fn execute(self, tx: &mut Tx) -> Result<u64, Error> {
+        #[cfg(test)]
+        twice::note(tx, &self);
         match tx.target()? {
             Target::Sqlite(connection) => Ok(run(connection, &self.sql, &self.values, |_| {})?),
             Target::Postgres(connection) => Ok(self.of_postgres().execute(connection).await?.rows_affected()),
@@ -174,6 +201,8 @@ impl Query {
 
     /// Takes each row as it comes.
     pub(super) async fn for_each(self, tx: &mut Tx, mut take: impl FnMut(Row)) -> Result<(), Error> {
+        #[cfg(test)]
+        twice::note(tx, &self);
         match tx.target()? {
             Target::Sqlite(connection) => drop(run(connection, &self.sql, &self.values, take)?),
             Target::Postgres(connection) => {

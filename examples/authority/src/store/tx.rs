@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use nodelock::{
     LicenseId, Timestamp,
     authority::{
-        Allowance, Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Decision,
+        Allowance, Allowances, History, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName,
+        decision::Decision,
     },
 };
 use sqlx::{Postgres, Transaction};
@@ -37,8 +38,13 @@ pub(crate) struct Tx {
     /// Seats that were read or written.
     seats: BTreeMap<SeatName, KnownSeat>,
     pub(super) counters: Counters,
+    /// What the ledger noted of its service, if that was read or written, and if there is any.
+    pub(super) history: Option<Option<Box<History>>>,
     /// Of a list.
     _place: Option<OwnedSemaphorePermit>,
+    /// What was run in it, with its values.
+    #[cfg(test)]
+    pub(super) ran: std::collections::BTreeSet<String>,
 }
 
 /// What is known of a seat as it is stored: how it is counted, and the tags that it is found by.
@@ -61,7 +67,20 @@ impl Tx {
     pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
         let (licenses, keys, seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let counters = Counters::default();
-        Self { inner, engine, locks, product: None, licenses, keys, seats, counters, _place: None }
+        Self {
+            inner,
+            engine,
+            locks,
+            product: None,
+            licenses,
+            keys,
+            seats,
+            counters,
+            history: None,
+            _place: None,
+            #[cfg(test)]
+            ran: std::collections::BTreeSet::new(),
+        }
     }
 
     /// The same with a place that it keeps until it ends.

@@ -27,7 +27,7 @@ pub(crate) enum RequestCommand {
     Refuse {
         #[command(flatten)]
         seat: SeatArguments,
-        /// Why, in words that the customer will read, at most 200 bytes
+        /// Why, in words that the customer will read: at most 200 bytes, no word of 20 or more letters and digits
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
     },

@@ -156,7 +156,7 @@ pub(super) async fn request(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestRefusal {
-    /// Why, in words that the customer will read: at most 200 bytes on one line; may be empty.
+    /// Why, for the customer: at most 200 bytes on one line, no word like a license key; may be empty.
     reason: String,
     /// The key of its device, should several wait under that handle.
     device: Option<String>,

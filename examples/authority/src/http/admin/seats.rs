@@ -405,7 +405,7 @@ pub(super) async fn extend_trial(
     Path(handle): Path<String>,
     posted: Posted<LaterTrial>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Extend, |call, asked: LaterTrial| async move {
+    once(posted, Act::ExtendTrial, |call, asked: LaterTrial| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         let extension = extension(asked.days, asked.until.as_deref(), asked.only_later)?;
         let extended = |seat: &Seat, until: Timestamp| ExtendedTrial {

@@ -43,7 +43,7 @@ const CALLS: [(&str, Option<Act>); 76] = [
     ("events", Some(Act::ShowAudit)),
     ("extend", Some(Act::Extend)),
     ("extend_order", Some(Act::Extend)),
-    ("extend_trial", Some(Act::Extend)),
+    ("extend_trial", Some(Act::ExtendTrial)),
     ("keys", Some(Act::ShowLicenses)),
     ("license", Some(Act::ShowLicenses)),
     ("licenses", Some(Act::ShowLicenses)),
