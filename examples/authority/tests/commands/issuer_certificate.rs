@@ -287,7 +287,7 @@ fn there_is_a_certificate_with_its_key_wherever_its_renewal_is_killed() {
         }
     }
     assert!(killed >= 20, "only {killed} kills");
-    assert!(serials.is_sorted() && serials.last() > Some(&2));
+    assert!(serials.is_sorted() && serials.last() > Some(&2), "{serials:?}");
     println!("{killed} kills");
     authority.kill();
     authority.restart();

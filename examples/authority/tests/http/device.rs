@@ -438,9 +438,9 @@ fn lose(authority: &Authority, device: &str) {
     fs::write(authority.folder.path().join(device).join("state"), b"damaged").unwrap();
 }
 
-/// License, handle and state of each seat, in the order of the handles.
+/// License, handle and state of each seat, in the order of the handles. One that was cancelled may have no license.
 fn seats(authority: &Authority) -> Vec<[String; 3]> {
-    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap().to_owned();
+    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap_or_default().to_owned();
     let seats = authority.seats();
     let mut seats: Vec<_> =
         seats.iter().map(|seat| ["license", "handle", "state"].map(|name| text(seat, name))).collect();

@@ -201,7 +201,9 @@ impl World<'_> {
         let Some(end) = sold.end else {
             let (_, version) = self.administrator.get(&format!("licenses/{id}"));
             let extended = self.administrator.post(&format!("licenses/{id}/extend"), Some(&version), &body);
-            must(extended == Err("malformed".to_owned()), || format!("V: no end is moved: {extended:?}"))?;
+            must(extended == Err("invalid-input".to_owned()), || {
+                format!("V: no end is moved: {extended:?}")
+            })?;
             self.count("extension refused: no end to move");
             return Ok(false);
         };
