@@ -272,8 +272,8 @@ fn there_is_a_certificate_with_its_key_wherever_its_renewal_is_killed() {
             let mut strace = Command::new("strace");
             strace.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
             strace.arg("-e").arg(format!("inject={call}:signal=KILL:when={when}"));
-            strace.arg("--").arg(program());
-            strace.args(["certificate", "new", "--new-key", "--json", "--dir"]).arg(authority.directory());
+            let renewal = authority.command(&["certificate", "new", "--new-key", "--json"]);
+            strace.arg("--").arg(renewal.get_program()).args(renewal.get_args());
             let output = strace.stdin(Stdio::null()).output().unwrap();
             // Signs and verifies with whatever is there now.
             let shown = run(&authority, &["certificate", "show"], &[]);
