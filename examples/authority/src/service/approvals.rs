@@ -1,7 +1,5 @@
 //! Requests that wait for the vendor's approval.
 
-use std::collections::BTreeMap;
-
 use nodelock::{
     LicenseId,
     authority::{
@@ -14,15 +12,13 @@ use super::{
     Database, Service,
     permit::{On, permit},
     selling::Place,
+    shown::{Shown, check_known},
     unknown_ruling,
 };
 use crate::{
-    domain::{
-        Occasion, RequestCursor, RequestRow, SeatChoice,
-        rights::{Act, Permit, Reach},
-    },
+    domain::{Occasion, RequestCursor, RequestRow, SeatChoice, rights::Act},
     failure::{Failure, Result},
-    store::{self, RequestPages, Tx},
+    store::{self, RequestPages},
 };
 
 /// How many rows a page has while all are shown.
@@ -120,7 +116,7 @@ pub(crate) async fn requests(
             return Ok(());
         }
         for row in page {
-            if shown.has(&mut tx, &row).await? {
+            if shown.has(&mut tx, license_of(&row)).await? {
                 show(row)?;
             }
         }
@@ -146,7 +142,7 @@ pub(crate) async fn requests_after(
             return Ok(found);
         }
         for row in page {
-            if !shown.has(&mut tx, &row).await? {
+            if !shown.has(&mut tx, license_of(&row)).await? {
                 continue;
             }
             found.push(row?);
@@ -157,40 +153,8 @@ pub(crate) async fn requests_after(
     }
 }
 
-async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
-    if let Some(id) = license {
-        store::product_of_license(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
-    }
-    Ok(())
-}
-
-/// Which requests a list shows.
-struct Shown<'p> {
-    permit: &'p Permit<'p>,
-    /// Whether those of a license are shown, as far as that was asked.
-    known: BTreeMap<LicenseId, bool>,
-}
-
-impl<'p> Shown<'p> {
-    fn by(permit: &'p Permit<'p>) -> Self {
-        Self { permit, known: BTreeMap::new() }
-    }
-
-    /// One that is damaged is shown to whom nothing is hidden.
-    async fn has(&mut self, tx: &mut Tx, row: &Result<RequestRow>) -> Result<bool> {
-        if *self.permit.reach() == Reach::Everything {
-            return Ok(true);
-        }
-        let Ok(row) = row else { return Ok(false) };
-        let license = row.approval.license_id();
-        if let Some(known) = self.known.get(&license) {
-            return Ok(*known);
-        }
-        let subject = store::subject_of(tx, license).await?;
-        let is_shown = subject.is_some_and(|subject| self.permit.reaches(&subject));
-        self.known.insert(license, is_shown);
-        Ok(is_shown)
-    }
+fn license_of(row: &Result<RequestRow>) -> Option<LicenseId> {
+    row.as_ref().ok().map(|row| row.approval.license_id())
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ mod secrets;
 mod sell;
 mod selling;
 mod set_up;
+mod shown;
 mod sign_in;
 mod suspend;
 #[cfg(test)]

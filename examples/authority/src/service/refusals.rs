@@ -2,8 +2,6 @@
 //!
 //! Nothing depends on it: what cannot be noted is refused all the same.
 
-use std::collections::HashMap;
-
 use nodelock::{
     ErrorKind, LicenseId,
     authority::{ActivationFile, CheckInClaim, LicenseKeyName, SeatName},
@@ -13,14 +11,15 @@ use tracing::warn;
 use super::{
     Database, Service,
     permit::{On, permit},
+    shown::{Shown, check_known},
 };
 use crate::{
     domain::{
         Actor, AskedFor, DeviceDescription, Occasion, RefusalCursor, RefusalRow, Refused,
-        rights::{Act, Permit, Reach},
+        rights::{Act, Permit},
     },
     failure::{Failure, Result},
-    store::{self, Locks, RefusalPages, Tx},
+    store::{self, Locks, RefusalPages},
 };
 
 /// How many rows a page has while all are shown.
@@ -140,14 +139,14 @@ pub(crate) async fn refusals(
     let mut tx = database.read().await?;
     check_known(&mut tx, license).await?;
     let mut pages = RefusalPages::after(license, None, PAGE);
-    let mut shown = Shown::new(&permit);
+    let mut shown = Shown::by(&permit);
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
         for row in page {
-            if shown.has(&mut tx, &row).await? {
+            if shown.has(&mut tx, license_of(&row)).await? {
                 show(row)?;
             }
         }
@@ -166,14 +165,14 @@ pub(crate) async fn refusals_after(
     let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
     let (mut tx, mut pages) = (database.read_list().await?, RefusalPages::after(license, after, most));
     check_known(&mut tx, license).await?;
-    let (mut found, mut shown) = (Vec::new(), Shown::new(&permit));
+    let (mut found, mut shown) = (Vec::new(), Shown::by(&permit));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(found);
         }
         for row in page {
-            if !shown.has(&mut tx, &row).await? {
+            if !shown.has(&mut tx, license_of(&row)).await? {
                 continue;
             }
             found.push(row?);
@@ -199,13 +198,13 @@ pub(crate) async fn latest_refusals(
     let permit = permit(database, occasion, Act::ShowRefusals, on).await?;
     let mut tx = database.read_list().await?;
     check_known(&mut tx, license).await?;
-    let (mut found, mut before, mut shown) = (Vec::new(), before, Shown::new(&permit));
+    let (mut found, mut before, mut shown) = (Vec::new(), before, Shown::by(&permit));
     loop {
         let page = store::refusals_before(&mut tx, license, before.as_ref(), PAGE).await?;
         let Some(last) = page.iter().rev().find_map(|row| row.as_ref().ok()) else { return Ok(found) };
         before = Some(last.cursor());
         for row in page {
-            if shown.has(&mut tx, &row).await? {
+            if shown.has(&mut tx, license_of(&row)).await? {
                 found.extend(row.ok());
             }
             if found.len() >= most as usize {
@@ -215,38 +214,8 @@ pub(crate) async fn latest_refusals(
     }
 }
 
-async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
-    if let Some(id) = license {
-        store::product_of_license(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
-    }
-    Ok(())
-}
-
-/// What of the refusals is shown. It remembers which licenses are within reach, since many refusals are of one.
-struct Shown<'a> {
-    permit: &'a Permit<'a>,
-    licenses: HashMap<LicenseId, bool>,
-}
-
-impl<'a> Shown<'a> {
-    fn new(permit: &'a Permit<'a>) -> Self {
-        Self { permit, licenses: HashMap::new() }
-    }
-
-    /// Whose a refusal without a license is cannot be told, so it is shown to whom nothing is hidden.
-    async fn has(&mut self, tx: &mut Tx, row: &Result<RefusalRow>) -> Result<bool> {
-        if *self.permit.reach() == Reach::Everything {
-            return Ok(true);
-        }
-        let Some(license) = row.as_ref().ok().and_then(|row| row.refused.license) else { return Ok(false) };
-        if let Some(known) = self.licenses.get(&license) {
-            return Ok(*known);
-        }
-        let subject = store::subject_of(tx, license).await?;
-        let is_within = subject.is_some_and(|subject| self.permit.reaches(&subject));
-        self.licenses.insert(license, is_within);
-        Ok(is_within)
-    }
+fn license_of(row: &Result<RefusalRow>) -> Option<LicenseId> {
+    row.as_ref().ok().and_then(|row| row.refused.license)
 }
 
 #[cfg(test)]
