@@ -48,7 +48,7 @@ try:
     import zxingcpp
     from PIL import Image
     from selenium import webdriver
-    from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+    from selenium.common.exceptions import TimeoutException, WebDriverException
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
@@ -218,8 +218,12 @@ class Browser:
             raise AssertionError(f"{title!r} is expected, not {self.driver.page_source}") from None
 
     def wait(self, until):
-        """Waits for something to be so. Between two pages, what was found a moment ago may be gone."""
-        gone = (StaleElementReferenceException,)
+        """Waits for something to be so.
+
+        Between two pages, what was found a moment ago may be gone. The driver says so in several ways: as a
+        stale element, as one that does not exist, as an error of the browser without a class of its own.
+        """
+        gone = (WebDriverException,)
         WebDriverWait(self.driver, 60, ignored_exceptions=gone).until(lambda _: until())
 
     def title(self):
