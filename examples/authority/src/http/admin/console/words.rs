@@ -130,8 +130,8 @@ words! {
     lapsed: "free: not renewed for too long", "frei: zu lange nicht erneuert";
     came_back_on: "came back on {0}", "wieder da am {0}";
     filter: "Filter", "Filter";
-    about_filter: "Terms such as `created<2026-08-01`, all of which hold. Fields: {0}. Empty for all.",
-        "Ausdrücke wie `created<2026-08-01`, die alle gelten. Felder: {0}. Leer für alle.";
+    about_filter: "Terms such as created<2026-08-01, all of which hold. Fields: {0}. Empty for all.",
+        "Ausdrücke wie created<2026-08-01, die alle gelten. Felder: {0}. Leer für alle.";
     about_seat_filter: "For example: state:active last_contact<2026-08-01 label~\"NW-\". Fields: product, license, state, label, granted, last_contact, came_back.",
         "Zum Beispiel: state:active last_contact<2026-08-01 label~\"NW-\". Felder: product, license, state, label, granted, last_contact, came_back.";
     order: "Order by", "Sortieren nach";
