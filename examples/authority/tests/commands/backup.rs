@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::support::{
     ledger::Ledger,
+    over::Over,
     server::{Authority, Engine, Installation, PRODUCT, Server},
 };
 
@@ -82,6 +83,7 @@ fn a_copy_is_whole_while_the_server_is_at_work() {
     let (done, copies) = (AtomicBool::new(false), authority.path("copies"));
     fs::create_dir(&copies).unwrap();
     thread::scope(|scope| {
+        let _over = Over(&done);
         // Seats are taken and given back the whole time.
         scope.spawn(|| {
             let device = authority.device("busy");
@@ -104,7 +106,6 @@ fn a_copy_is_whole_while_the_server_is_at_work() {
             // What was committed before it began is all there, although it is in the write-ahead log still.
             assert!(before.iter().all(|handle| after.contains(handle)));
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert_eq!(fs::read_dir(&copies).unwrap().count(), 5, "nothing else is left");
     #[cfg(unix)]

@@ -18,6 +18,7 @@ use crate::support::{
     calls::http,
     dice::Dice,
     ledger::{Ledger, Row},
+    over::Over,
     server::{Authority, Engine, POSTGRES, PRODUCT, Server},
 };
 use nodelock::{Answer, Client, HttpTransport, Post, Reason, Transport};
@@ -69,8 +70,8 @@ impl Crowd {
                     }
                 });
             }
+            let _over = Over(&over);
             disturb(&progress);
-            over.store(true, Ordering::Relaxed);
         });
         progress.counts()
     }
@@ -136,7 +137,7 @@ impl Progress {
     /// Until some calls more went well, and then some time: whatever a kill finds, it must not find nothing.
     pub fn wait(&self, dice: &mut Dice) {
         let enough = self.done.load(Ordering::Relaxed) + dice.below(2 * CLIENTS);
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while self.done.load(Ordering::Relaxed) < enough {
             assert!(Instant::now() < end, "nothing goes on");
             thread::sleep(Duration::from_millis(1));

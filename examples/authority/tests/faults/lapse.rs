@@ -21,6 +21,7 @@ use crate::{
         calls::http,
         dice::Dice,
         ledger::Ledger,
+        over::Over,
         server::Authority,
         vendor::{TestClock, machine},
     },
@@ -29,15 +30,6 @@ use crate::{
 const CLIENTS: usize = 16;
 const KILLS: usize = 6;
 const DAY: u64 = 24 * 60 * 60;
-
-/// Ends the work when it goes, also by a panic.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// Every store there is.
 struct Everybody<'a> {

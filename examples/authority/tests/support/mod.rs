@@ -21,6 +21,7 @@ pub mod clock;
 pub mod hosts;
 pub mod ledger;
 pub mod network;
+pub mod over;
 pub mod portal;
 pub mod requests;
 pub mod server;
