@@ -6,7 +6,8 @@ use super::Deactivation;
 use crate::Error;
 
 /// A seat given up online whose receipt did not come. The license is gone from this machine; the seat is freed as soon
-/// as the authority hears of it, by [`Online::hand_in`](super::Online::hand_in), or by hand with the very same proof or code.
+/// as the authority hears of it, by [`Online::hand_in`](super::Online::hand_in), or by hand with the very same proof or
+/// code.
 #[derive(Debug)]
 pub struct DeactivateError {
     pub(super) error: Error,
@@ -37,7 +38,8 @@ impl From<Error> for DeactivateError {
     }
 }
 
-/// What was given up waits for its receipt in the store all the same ([`Client::outstanding`](super::Client::outstanding)), and the text says so.
+/// What was given up waits for its receipt in the store all the same
+/// ([`Client::outstanding`](super::Client::outstanding)), and the text says so.
 impl From<DeactivateError> for Error {
     fn from(error: DeactivateError) -> Self {
         match error.deactivation {

@@ -1,4 +1,5 @@
-//! What holds for every page, in the process. What a customer does from page to page is in `tests/portal`, over sockets.
+//! What holds for every page, in the process. What a customer does from page to page is in `tests/portal`, over
+//! sockets.
 
 use axum::{
     body::Body,
