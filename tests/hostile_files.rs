@@ -26,6 +26,7 @@ use nodelock::{
 };
 use ring::digest::{SHA256, digest};
 use support::{
+    dice::Dice,
     disk::Disk,
     forge::{Forger, envelope, signature},
     vendor::{Vendor, builder},
@@ -708,34 +709,23 @@ fn a_damaged_tombstone_says_nothing_and_harms_nobody() {
 
 // Fuzz
 
-/// SplitMix64: the same cases in every run.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides.max(1) as u64) as usize
-    }
-
     /// `bytes` with one to four changes; `other` to take pieces from.
     fn mutate(&mut self, bytes: &[u8], other: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
-        for _ in 0..=self.roll(4) {
-            let at = self.roll(bytes.len());
-            let length = self.roll(40).min(bytes.len() - at);
-            let from = self.roll(other.len());
-            let piece = &other[from..other.len().min(from + self.roll(40))];
-            match self.roll(8) {
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len().max(1));
+            let length = self.below(40).min(bytes.len() - at);
+            let from = self.below(other.len().max(1));
+            let piece = &other[from..other.len().min(from + self.below(40))];
+            match self.below(8) {
                 0 => bytes.truncate(at),
                 1 => drop(bytes.drain(at..at + length)),
                 2 => drop(bytes.splice(at..at, piece.iter().copied())),
                 3 => drop(bytes.splice(at..at + length, piece.iter().copied())),
                 // Lengths: a large number in each of its sizes, and a small one.
                 4 => {
-                    let number: &[u8] = match self.roll(4) {
+                    let number: &[u8] = match self.below(4) {
                         0 => &[0xfb, 0xff, 0xff],
                         1 => &[0xfc, 0xff, 0xff, 0xff, 0x7f],
                         2 => &[0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
@@ -743,9 +733,9 @@ impl Dice {
                     };
                     drop(bytes.splice(at..(at + 1).min(bytes.len()), number.iter().copied()));
                 }
-                5 => bytes[at..at + length].fill(self.roll(256) as u8),
+                5 => bytes[at..at + length].fill(self.below(256) as u8),
                 _ if bytes.is_empty() => {}
-                _ => bytes[at] ^= 1 << self.roll(8),
+                _ => bytes[at] ^= 1 << self.below(8),
             }
         }
         bytes
@@ -777,7 +767,7 @@ fn mutated_inputs_make_no_reader_panic_or_accept_what_nobody_signed() {
     let mut dice = Dice(1);
     let mut accepted = 0;
     for _ in 0..20_000 {
-        let (whole, other) = (&corpus[dice.roll(corpus.len())], &corpus[dice.roll(corpus.len())]);
+        let (whole, other) = (&corpus[dice.below(corpus.len())], &corpus[dice.below(corpus.len())]);
         let input = dice.mutate(whole, other);
         for envelope in world.read_everywhere(&input) {
             assert!(genuine.contains(&envelope), "accepted: {input:02x?}");
@@ -802,7 +792,8 @@ fn mutated_bodies_under_right_signatures_make_no_decoder_panic() {
     let mut dice = Dice(2);
     let (mut accepted, mut refused) = (0, BTreeMap::<String, usize>::new());
     for _ in 0..20_000 {
-        let ((kind, body), (_, other)) = (&bodies[dice.roll(bodies.len())], &bodies[dice.roll(bodies.len())]);
+        let ((kind, body), (_, other)) =
+            (&bodies[dice.below(bodies.len())], &bodies[dice.below(bodies.len())]);
         let envelope = world.forge(*kind, &dice.mutate(body, other));
         match world.read(*kind, &envelope) {
             Ok(same) => {

@@ -11,6 +11,8 @@ mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
+#[cfg(feature = "transport")]
+mod deactivate_error;
 #[cfg(any(feature = "description", feature = "testing"))]
 mod description;
 mod device_key;
@@ -19,6 +21,8 @@ mod load;
 #[cfg(feature = "transport")]
 mod online;
 mod options;
+#[cfg(feature = "transport")]
+mod reply;
 mod start;
 mod status;
 
@@ -30,7 +34,9 @@ use zeroize::Zeroizing;
 #[cfg(feature = "tokio")]
 pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
-pub use self::online::{DeactivateError, Online, Progress};
+pub use self::deactivate_error::DeactivateError;
+#[cfg(feature = "transport")]
+pub use self::online::{Online, Progress};
 #[cfg(feature = "transport")]
 pub use self::options::Authority;
 pub use self::{

@@ -9,19 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
-
 use super::{
-    ActivationRequestOptions, Authority, CheckIn, Client, Deactivation, PendingRequest, Status,
-    authority_message::{ANSWER, AuthorityMessage},
+    ActivationRequestOptions, Authority, CheckIn, Client, DeactivateError, Deactivation, PendingRequest,
+    Status,
+    authority_message::AuthorityMessage,
+    reply::{ReplyBody, bad_reply, bundle, read},
     start::NO_AUTHORITY,
 };
 use crate::{
-    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList, Timestamp,
-    error::bounded,
-    message::{Kind, PreflightBody, PreflightRequest, Signed, frame, may_hold_a_code},
+    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result,
+    message::{Kind, PreflightBody, PreflightRequest, Signed},
     system,
-    transport::{Answer, CancelToken, Post, USER_AGENT},
+    transport::{CancelToken, Post, USER_AGENT},
 };
 
 /// The largest answer that is looked at: a license of the largest size with its receipts.
@@ -60,67 +59,6 @@ pub struct Online<'c> {
     /// How often each exchange is tried at most, if not as often as the client was told.
     attempts: Option<u32>,
     progress: Option<&'c (dyn Fn(Progress) + Sync)>,
-}
-
-/// A seat given up online whose receipt did not come. The license is gone from this machine; the seat is freed as soon
-/// as the authority hears of it, by [`Online::hand_in`], or by hand with the very same proof or code.
-#[derive(Debug)]
-pub struct DeactivateError {
-    error: Error,
-    deactivation: Option<Box<Deactivation>>,
-}
-
-impl DeactivateError {
-    /// What went wrong.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// What went wrong, by itself.
-    pub fn into_error(self) -> Error {
-        self.error
-    }
-
-    /// What was given up and waits for its receipt; none if the license is still active.
-    pub fn deactivation(&self) -> Option<&Deactivation> {
-        self.deactivation.as_deref()
-    }
-}
-
-impl From<Error> for DeactivateError {
-    /// The license is still active.
-    fn from(error: Error) -> Self {
-        Self { error, deactivation: None }
-    }
-}
-
-/// What was given up waits for its receipt in the store all the same ([`Client::outstanding`]), and the text says so.
-impl From<DeactivateError> for Error {
-    fn from(error: DeactivateError) -> Self {
-        match error.deactivation {
-            Some(_) => error.error.preceded_by(GIVEN_UP),
-            None => error.error,
-        }
-    }
-}
-
-const GIVEN_UP: &str = "deactivated here, and not acknowledged yet";
-
-impl fmt::Display for DeactivateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.deactivation {
-            Some(_) => write!(f, "{GIVEN_UP}: ")?,
-            None => write!(f, "not deactivated: ")?,
-        }
-        // With its causes where they are asked for.
-        fmt::Display::fmt(&self.error, f)
-    }
-}
-
-impl std::error::Error for DeactivateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
 }
 
 impl Client {
@@ -592,130 +530,4 @@ fn may_pass(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed
     )
-}
-
-/// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it;
-/// members of other names are passed over.
-#[derive(Deserialize)]
-struct ReplyBody {
-    allowed: Option<bool>,
-    license: Option<String>,
-    receipt: Option<String>,
-    receipts: Option<Vec<String>>,
-    revocation: Option<String>,
-}
-
-/// Problem details (RFC 9457), of which one member counts, whatever the others are.
-#[derive(Deserialize)]
-struct Problem {
-    /// `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
-    r#type: String,
-}
-
-/// Their words, if they have any, and when a trial ended.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Words {
-    detail: String,
-    trial_ended: Option<Timestamp>,
-}
-
-/// The most characters of an authority's own words that a message shows.
-const LONGEST_DETAIL: usize = 300;
-
-/// What an authority refuses with, in its own words if it has any.
-fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
-    let Words { detail, trial_ended } = serde_json::from_slice(body).unwrap_or_default();
-    let error = match detail.trim() {
-        "" => Error::about(kind, "the authority says"),
-        _ if may_hold_a_code(&detail) => Error::about(kind, "the authority says"),
-        words => Error::new(kind, format!("the authority says: {}", bounded(words, LONGEST_DETAIL))),
-    };
-    error.with_trial_ended(trial_ended.filter(|_| kind == ErrorKind::TrialUsed))
-}
-
-fn bad_reply(what: &str) -> Error {
-    Error::new(ErrorKind::BadReply, format!("the answer is not an authority's: {what}"))
-}
-
-/// The seats that come along with `no-free-seat`; whatever is wrong with them, the refusal stands.
-fn seats(kind: ErrorKind, body: &[u8]) -> Option<Box<SeatList>> {
-    let seats = serde_json::from_slice::<SeatList>(body).ok().filter(SeatList::is_bounded);
-    seats.filter(|_| kind == ErrorKind::NoFreeSeat).map(Box::new)
-}
-
-/// A good answer; the error that problem details stand for otherwise.
-fn read(answer: &Answer) -> Result<ReplyBody> {
-    // For serde an array of the right items would do too.
-    let body = if answer.body.trim_ascii_start().starts_with(b"{") { &answer.body[..] } else { &[] };
-    let bad = || bad_reply(&format!("status {}, and no answer or problem of an authority", answer.status));
-    if answer.status == 200 {
-        return serde_json::from_slice(body).map_err(|_| bad());
-    }
-    let problem = serde_json::from_slice::<Problem>(body).ok();
-    let code = problem.as_ref().and_then(|problem| problem.r#type.rsplit([':', '/', '#']).next());
-    match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| kind.is_an_authoritys())) {
-        (_, Some(kind)) => Err(refusal(kind, body).with_seats(seats(kind, body))),
-        (status @ (429 | 503), None) => {
-            let text = format!("the authority is busy (status {status}); try again later");
-            Err(Error::new(ErrorKind::ServerBusy, text))
-        }
-        (500.., None) => Err(Error::new(
-            ErrorKind::ServerFailed,
-            format!("the authority failed with status {}", answer.status),
-        )),
-        (_, None) => Err(bad()),
-    }
-}
-
-/// Messages of an answer as one file; there must be one.
-fn bundle<'m>(messages: impl IntoIterator<Item = &'m String>) -> Result<Vec<u8>> {
-    let mut envelopes = Vec::new();
-    for message in messages {
-        let bad = |error| bad_reply("it holds something else than a message").with_source(error);
-        envelopes.extend(frame::read(message.as_bytes(), ANSWER).map_err(bad)?);
-    }
-    if envelopes.is_empty() {
-        return Err(bad_reply("the message is missing"));
-    }
-    Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_authoritys_words_are_repeated_unless_a_key_or_a_code_may_be_in_them() {
-        let code = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
-        for secret in [
-            code.to_owned(),
-            code.to_lowercase(),
-            code.replace('-', ""),
-            code.replace('-', " "),
-            code.replace('-', "\n"),
-            code.replace('-', "\u{2013}"),
-            format!("no such license: ({code})."),
-            // A part of one, and a key of another length.
-            code.replace('-', "")[..20].to_owned(),
-            "0123456789abcdef0123".to_owned(),
-        ] {
-            assert!(may_hold_a_code(&secret), "{secret}");
-            let body = serde_json::json!({ "type": "x", "detail": secret }).to_string();
-            let shown = refusal(ErrorKind::UnknownLicense, body.as_bytes()).to_string();
-            let words = format!("the authority says: {}", ErrorKind::UnknownLicense.text());
-            assert_eq!(shown, words, "{secret}");
-        }
-        for harmless in [
-            "",
-            "no seat is free: all 12 are taken",
-            "the license ended at 2027-01-31T12:00:00Z; ask for a renewal",
-            // Four words of five letters, and five with another one between them.
-            "seats taken since March",
-            "these three seats taken by other users",
-            "a word of 19: 0123456789abcdef012",
-        ] {
-            assert!(!may_hold_a_code(harmless), "{harmless}");
-        }
-    }
 }

@@ -1,13 +1,12 @@
 //! What an adversary tried: copies, forged answers, turned clocks, hoarded messages. Each of these once worked.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Mutex, time::Duration};
 
-use crate::support::vendor::{Device, START, TestClock, Vendor, builder};
+use crate::support::{
+    vendor::{Device, START, TestClock, Vendor, builder},
+    watched::Watched,
+    wire::Wire,
+};
 use nodelock::{
     Answer, CancelToken, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey,
     Store, SystemRandom, Transport, Verdict,
@@ -105,10 +104,6 @@ fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
     }
 }
 
-/// The test vendor behind a transport.
-#[derive(Clone)]
-pub(crate) struct Wire(pub(crate) Arc<Mutex<Vendor>>);
-
 impl Wire {
     /// What a call comes to.
     fn answer(&self, path: &str, body: &Value) -> Result<Value> {
@@ -136,16 +131,10 @@ impl Wire {
     }
 }
 
-impl Transport for Wire {
-    fn post(&self, post: &Post<'_>) -> Result<Answer> {
-        Ok(self.0.lock().unwrap().call(post.url, post.body))
-    }
-}
-
 fn wire() -> (Wire, String, tempfile::TempDir) {
     let vendor = Vendor::new();
     let key = vendor.license_key();
-    (Wire(Arc::new(Mutex::new(vendor))), key, tempfile::tempdir().unwrap())
+    (Wire::to(vendor), key, tempfile::tempdir().unwrap())
 }
 
 #[test]
@@ -192,24 +181,14 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     assert!(client.check_in().unwrap().is_usable());
 }
 
-/// Keeps what is sent to it.
-struct Hoarder(Wire, Arc<Mutex<Vec<Value>>>);
-
-impl Transport for Hoarder {
-    fn post(&self, post: &Post<'_>) -> Result<Answer> {
-        self.1.lock().unwrap().push(serde_json::from_slice(post.body).unwrap());
-        self.0.post(post)
-    }
-}
-
 #[test]
 fn a_hoarded_check_in_uses_up_no_token_and_passes_for_no_copy() {
     let (wire, key, folder) = wire();
-    let sent = Arc::new(Mutex::new(Vec::new()));
-    let client = wire.client_over(Hoarder(wire.clone(), sent.clone()), "machine", folder.path());
+    let hoarder = Watched::new(wire.clone());
+    let client = wire.client_over(hoarder.clone(), "machine", folder.path());
     client.activate(&key).unwrap();
     let handle = client.check_in().unwrap().license().unwrap().handle;
-    let first = sent.lock().unwrap().last().unwrap().clone();
+    let first = hoarder.last().body;
     let echo = || wire.answer("/v1/checkins", &first);
     assert_eq!(echo().unwrap(), echo().unwrap(), "the answer may have been lost");
     client.check_in().unwrap();

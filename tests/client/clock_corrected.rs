@@ -1,13 +1,11 @@
 //! Clocks that were wrong when a license came, and were corrected later: by days as by years, ahead and behind, by file
 //! and online (docs/PROTOCOL.md, Time; docs/THREATS.md, Test 12).
 
-use std::sync::{Arc, Mutex};
-
 use nodelock::{Client, Clock as _, ClockError, Store, Verdict};
 
-use crate::{
-    adversary::Wire,
-    support::vendor::{START, TestClock, Vendor, builder},
+use crate::support::{
+    vendor::{START, TestClock, Vendor, builder},
+    wire::Wire,
 };
 
 const HOUR: u64 = 3600;
@@ -40,7 +38,7 @@ impl Field {
     fn of(vendor: Vendor, way: Way, days: i64) -> Self {
         let (right, key, roots) = (vendor.clock.clone(), vendor.license_key(), vendor.roots.clone());
         let local = TestClock::at(START);
-        let wire = Wire(Arc::new(Mutex::new(vendor)));
+        let wire = Wire::to(vendor);
         let client = builder(roots, "machine", Store::in_memory(), local.clone())
             .authority(nodelock::Authority::new("https://authority", wire.clone()))
             .build()

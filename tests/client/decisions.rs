@@ -1,10 +1,11 @@
 //! Whoever forgets to look something up gets no decision: each act of the vendor's rule book, fed with too few records.
 
-use std::sync::{Arc, Mutex};
-
-use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
+use crate::support::{
+    vendor::{Device, MemoryLedger, START, Vendor},
+    watched::{Nowhere, Watched},
+};
 use nodelock::{
-    Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
+    Client, ErrorKind, LicenseId, Page, Reason, Result, Store, SystemRandom,
     authority::{
         ActivationFile, Allowance, ApprovalPolicy, CheckInClaim, Found, PreflightClaim, Query, Records,
         ReleaseClaim, SeatState, TypedCode, Verification,
@@ -12,7 +13,6 @@ use nodelock::{
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
-use serde_json::Value;
 
 type Act<'a> = &'a dyn Fn(&Records, &Moment) -> Result<Step, Refusal>;
 
@@ -88,24 +88,12 @@ fn needs_all_of_it_at(moment: &Moment, vendor: &Vendor, what: &str, act: Act<'_>
     asked.decision.ruling
 }
 
-/// A wire that is cut, and what was posted into it last.
-#[derive(Clone, Default)]
-struct CutWire(Arc<Mutex<Vec<u8>>>);
-
-impl Transport for CutWire {
-    fn post(&self, post: &Post<'_>) -> Result<Answer> {
-        *self.0.lock().unwrap() = post.body.to_vec();
-        Err(Error::new(ErrorKind::Unreachable, "the wire is cut"))
-    }
-}
-
 /// The request that a call posts.
 fn posted(device: &Device, call: impl Fn(&Client)) -> Vec<u8> {
-    let wire = CutWire::default();
-    let authority = nodelock::Authority::new("https://licenses.example.com", wire.clone()).attempts(1);
+    let watched = Watched::new(Nowhere);
+    let authority = nodelock::Authority::new("https://licenses.example.com", watched.clone()).attempts(1);
     call(&device.builder().authority(authority).build().unwrap());
-    let body: Value = serde_json::from_slice(&wire.0.lock().unwrap()).unwrap();
-    body["request"].as_str().unwrap().as_bytes().to_vec()
+    watched.last().body["request"].as_str().unwrap().as_bytes().to_vec()
 }
 
 #[test]

@@ -160,21 +160,18 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
 #[cfg(feature = "online")]
 #[test]
 fn what_is_due_is_a_check_in_that_can_help() {
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::time::Duration;
 
     use nodelock::Renewal;
 
-    use crate::adversary::Wire;
+    use crate::support::wire::Wire;
 
     for (seen, days, helps) in
         [(changed as fn() -> Probe, 5, true), (changed, 100, true), (LEFT[1], 5, false)]
     {
         let (vendor, device) = perpetual();
         vendor.clock.advance_days(days);
-        let wire = Wire(Arc::new(Mutex::new(vendor)));
+        let wire = Wire::to(vendor);
         let client = device
             .builder()
             .probe(seen)

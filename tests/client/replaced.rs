@@ -211,18 +211,15 @@ fn a_recovery_replaces_nothing_and_says_what_it_met() {
 
 #[cfg(feature = "online")]
 mod online {
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
+    use std::time::Duration;
 
     use nodelock::Renewal;
 
     use super::*;
-    use crate::adversary::Wire;
+    use crate::support::wire::Wire;
 
     fn wire(vendor: &Vendor) -> Wire {
-        Wire(Arc::new(Mutex::new(vendor.clone())))
+        Wire::to(vendor.clone())
     }
 
     fn client(device: &Device, wire: &Wire) -> Client {

@@ -1,11 +1,13 @@
 //! A ledger that was restored to an earlier copy, and how it is healed (docs/PROTOCOL.md, The ledger was restored).
 
-use std::sync::{Arc, Mutex};
-
-use crate::support::vendor::{Device, MemoryLedger, TestClock, Vendor, builder};
+use crate::support::{
+    vendor::{Device, MemoryLedger, TestClock, Vendor, builder},
+    watched::Watched,
+    wire::Wire,
+};
 use nodelock::{
-    Answer, Clock as _, Error, ErrorKind, LicenseId, Outcome, Post, Reason, Result, Roots, SigningKey, Store,
-    SystemRandom, Timestamp, Transport, Verdict,
+    Clock as _, Error, ErrorKind, LicenseId, Outcome, Reason, Result, Roots, SigningKey, Store, SystemRandom,
+    Timestamp, Verdict,
     authority::{
         ActivationFile, CheckInClaim, Disagreement, LicenseTerms, Records, Seat, SeatState, SeatTrail,
         TrailLine,
@@ -461,20 +463,6 @@ fn a_last_word_about_the_very_seat_that_checks_in_ends_it() {
     }
 }
 
-/// The vendor's calls, one message each.
-#[derive(Clone)]
-struct Wire {
-    vendor: Arc<Mutex<Vendor>>,
-    posts: Arc<Mutex<usize>>,
-}
-
-impl Transport for Wire {
-    fn post(&self, post: &Post<'_>) -> Result<Answer> {
-        *self.posts.lock().unwrap() += 1;
-        Ok(self.vendor.lock().unwrap().call(post.url, post.body))
-    }
-}
-
 #[test]
 fn a_client_sends_its_license_by_itself_and_once() {
     let mut vendor = Vendor::new();
@@ -484,21 +472,22 @@ fn a_client_sends_its_license_by_itself_and_once() {
     let device = Device::with_store(&vendor, "machine", store.clone());
     device.activate(&mut vendor);
     let clock: TestClock = vendor.clock.clone();
-    let wire = Wire { vendor: Arc::new(Mutex::new(vendor)), posts: Arc::default() };
-    let roots = wire.vendor.lock().unwrap().roots.clone();
+    let wire = Wire::to(vendor);
+    let watched = Watched::new(wire.clone());
+    let roots = wire.0.lock().unwrap().roots.clone();
     let client = builder(roots, "machine", store, clock)
-        .authority(nodelock::Authority::new("https://licenses.example.com", wire.clone()))
+        .authority(nodelock::Authority::new("https://licenses.example.com", watched.clone()))
         .build()
         .unwrap();
-    let posts = || std::mem::take(&mut *wire.posts.lock().unwrap());
+    let posts = || watched.take().len();
     assert!(client.check_in().unwrap().is_usable());
     assert_eq!(posts(), 1);
-    restore(&mut wire.vendor.lock().unwrap(), &copy);
+    restore(&mut wire.0.lock().unwrap(), &copy);
     assert_eq!(client.check_in().unwrap().license().unwrap().revision, 3);
     assert_eq!(posts(), 2);
     // One that wants it again and again is asked no third time.
-    wire.vendor.lock().unwrap().ledger = copy;
-    wire.vendor.lock().unwrap().roots = Roots::default();
+    wire.0.lock().unwrap().ledger = copy;
+    wire.0.lock().unwrap().roots = Roots::default();
     assert_eq!(client.check_in().map(drop).map_err(|error: Error| error.kind()), Err(ErrorKind::UnknownSeat));
     assert_eq!(posts(), 2);
 }

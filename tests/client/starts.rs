@@ -9,12 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    adversary::Wire,
-    support::{
-        disk::Disk,
-        vendor::{Device, Vendor},
-    },
+use crate::support::{
+    disk::Disk,
+    vendor::{Device, Vendor},
+    wire::Wire,
 };
 use nodelock::{
     Answer, Client, Clock as _, Error, ErrorKind, Post, Reason, Renewal, Result, Started, Store, Transport,
@@ -40,7 +38,7 @@ struct Way {
 impl Way {
     fn to(vendor: &Vendor) -> Self {
         Self {
-            wire: Wire(Arc::new(Mutex::new(vendor.clone()))),
+            wire: Wire::to(vendor.clone()),
             is_cut: Arc::default(),
             sent: Arc::default(),
             before: Arc::default(),
@@ -243,7 +241,7 @@ fn all_exchanges_of_a_start_share_its_limit() {
     for _ in 0..2 {
         give_up_and_take_anew(&mut vendor, &device);
     }
-    let way = Way { wire: Wire(Arc::new(Mutex::new(vendor.clone()))), ..way };
+    let way = Way { wire: Wire::to(vendor.clone()), ..way };
     vendor.clock.advance_days(DUE);
     way.before(|_| thread::sleep(EACH));
     let started = way.start(&device);
@@ -256,7 +254,7 @@ fn all_exchanges_of_a_start_share_its_limit() {
 
     // Once it is used up, nothing more is sent.
     give_up_and_take_anew(&mut vendor, &device);
-    let way = Way { wire: Wire(Arc::new(Mutex::new(vendor.clone()))), ..way };
+    let way = Way { wire: Wire::to(vendor.clone()), ..way };
     vendor.clock.advance_days(DUE);
     way.before(|post| thread::sleep(post.timeout));
     let started = way.client(&device).start(Duration::from_secs(1)).unwrap();

@@ -34,6 +34,11 @@ import tempfile
 import threading
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+from running import Authority  # noqa: E402
+
 PRODUCT = "Many Processes"
 SEATS = 3
 # One of a kind in three is killed, at a moment within the time that it mostly takes.
@@ -110,28 +115,19 @@ class World:
         self.folder = folder
         self.tools = tools
         self.stores = [folder / f"store-{number}" for number in range(stores)]
-        self.root = self.vendor("init", "--product", PRODUCT)["root"]
-        terms = ["--seats", str(SEATS), "--deactivations", "none"]
-        self.key = self.vendor("license", "new", "--licensee", "Jane Doe", *terms)["key"]
-        serve = [tools / "authority", "--dir", "authority", "serve", "--listen", "127.0.0.1:0"]
-        serve += ["--trusted-proxy", "127.0.0.1"]
-        with (folder / "log").open("w") as log:
-            self.server = subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
-        vendor = self.server.stdout.readline().strip()
+        self.authority = Authority(tools / "authority", folder / "authority", PRODUCT)
+        self.key = self.authority.sell(SEATS)
+        self.authority.serve("--trusted-proxy", "127.0.0.1")
         self.networks = {}
         for number, store in enumerate(self.stores):
             network = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Network)
-            network.vendor, network.address_of_store = vendor, f"10.0.0.{number + 1}"
+            network.vendor, network.address_of_store = self.authority.address, f"10.0.0.{number + 1}"
             threading.Thread(target=network.serve_forever, daemon=True).start()
             self.networks[store] = f"http://127.0.0.1:{network.server_port}"
         self.over = time.monotonic()
         self.tally = collections.Counter()
         self.refusals = collections.Counter()
         self.breaches = []
-
-    def vendor(self, *arguments):
-        command = [self.tools / "authority", "--dir", "authority", "--json", *arguments]
-        return json.loads(subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout)
 
     def start(self, store, arguments):
         environment = {
@@ -140,7 +136,8 @@ class World:
             "XDG_STATE_HOME": f"{store}-tombstones",
             "NO_PROXY": "*",
         }
-        command = [self.tools / "nodelock", "--store", store, "--product", PRODUCT, "--root", self.root, "--json"]
+        command = [self.tools / "nodelock", "--store", store, "--product", PRODUCT]
+        command += ["--root", self.authority.root, "--json"]
         command += ["--authority", self.networks[store], *(self.key if word == "KEY" else word for word in arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
@@ -229,8 +226,7 @@ class World:
 
 
 def main():
-    project = pathlib.Path(__file__).resolve().parents[2]
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", project / "target"))
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", type=pathlib.Path, default=target / "debug")
     parser.add_argument("--seconds", type=float, default=20)
@@ -258,8 +254,7 @@ def main():
             except Breach as breach:
                 world.breaches.append(str(breach))
         finally:
-            world.server.kill()
-            world.server.wait()
+            world.authority.kill()
 
     for breach in world.breaches[:10]:
         print(f"BREACH {breach}")

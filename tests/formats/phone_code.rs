@@ -13,28 +13,15 @@ use nodelock::code::{
 };
 use serde_json::Value;
 
+use crate::support::dice::Dice;
+
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 pub const EXAMPLE: &str = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
 
-/// SplitMix64: the same codes in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
+impl Dice {
     fn code(&mut self) -> DeactivationCode {
-        let handle = Handle::new(self.next() as u32 >> 2).unwrap();
-        DeactivationCode::new(handle, ReleaseSecret::from_random(self.next().to_le_bytes()))
+        let handle = Handle::new(self.number() as u32 >> 2).unwrap();
+        DeactivationCode::new(handle, ReleaseSecret::from_random(self.number().to_le_bytes()))
     }
 
     /// `n` of the places below `end`, all different, in random order.
@@ -182,18 +169,18 @@ impl Damage {
         Damage::Doubled,
     ];
 
-    fn apply(self, typed: &mut Vec<u8>, random: &mut Random) {
-        let at: [usize; 6] = random.places(25);
+    fn apply(self, typed: &mut Vec<u8>, dice: &mut Dice) {
+        let at: [usize; 6] = dice.places(25);
         let [first, second, ..] = at;
         match self {
-            Damage::Wrong(n) => Damage::Mixed { wrong: n, erased: 0 }.apply(typed, random),
-            Damage::Erased(n) => Damage::Mixed { wrong: 0, erased: n }.apply(typed, random),
+            Damage::Wrong(n) => Damage::Mixed { wrong: n, erased: 0 }.apply(typed, dice),
+            Damage::Erased(n) => Damage::Mixed { wrong: 0, erased: n }.apply(typed, dice),
             Damage::Mixed { wrong, erased } => {
                 for &place in &at[..wrong] {
-                    typed[place] = random.symbol_other_than(typed[place]);
+                    typed[place] = dice.symbol_other_than(typed[place]);
                 }
                 for &place in &at[wrong..wrong + erased] {
-                    typed[place] = b"?U*_"[random.below(4)];
+                    typed[place] = b"?U*_"[dice.below(4)];
                 }
             }
             Damage::Swapped => typed.swap(first.min(23), first.min(23) + 1),
@@ -201,17 +188,17 @@ impl Damage {
                 typed.remove(first);
             }
             Damage::DroppedAndWrong => {
-                typed[second] = random.symbol_other_than(typed[second]);
+                typed[second] = dice.symbol_other_than(typed[second]);
                 typed.remove(first);
             }
             Damage::DroppedAndErased => {
                 typed[second] = b'?';
                 typed.remove(first);
             }
-            Damage::Surplus => typed.insert(random.below(26), ALPHABET[random.below(32)]),
+            Damage::Surplus => typed.insert(dice.below(26), ALPHABET[dice.below(32)]),
             Damage::SurplusAndWrong => {
-                typed[second] = random.symbol_other_than(typed[second]);
-                Damage::Surplus.apply(typed, random);
+                typed[second] = dice.symbol_other_than(typed[second]);
+                Damage::Surplus.apply(typed, dice);
             }
             Damage::Doubled => typed.insert(first, typed[first]),
         }
@@ -220,14 +207,14 @@ impl Damage {
 
 #[test]
 fn every_promised_typing_error_is_mended() {
-    let mut random = Random(1);
+    let mut dice = Dice(1);
     let mut ambiguous = 0;
     let codes = count("NODELOCK_CODES", 20_000);
     for n in 0..codes {
-        let code = random.code();
+        let code = dice.code();
         let mut typed = symbols(&code);
         let damage = Damage::ALL[n % Damage::ALL.len()];
-        damage.apply(&mut typed, &mut random);
+        damage.apply(&mut typed, &mut dice);
         let readings = read(&typed).unwrap_or_else(|kind| panic!("{damage:?}: {kind:?}"));
         assert!(readings.iter().any(|reading| reading.code == code), "{damage:?}");
         if typed.len() == 25 {
@@ -244,11 +231,11 @@ fn every_promised_typing_error_is_mended() {
 #[test]
 fn corrections_say_what_was_typed() {
     for n in 0..2_000 {
-        let mut random = Random(n);
-        let code = random.code();
+        let mut dice = Dice(n);
+        let code = dice.code();
         let clean = symbols(&code);
         let mut typed = clean.clone();
-        Damage::ALL[n as usize % Damage::ALL.len()].apply(&mut typed, &mut random);
+        Damage::ALL[n as usize % Damage::ALL.len()].apply(&mut typed, &mut dice);
         for reading in read(&typed).unwrap() {
             // Undoing the corrections on the mended code gives back what was typed.
             let mut again = symbols(&reading.code);
@@ -308,15 +295,15 @@ impl AddAssign for Tally {
 fn no_random_code_is_accepted() {
     const SEATS: usize = 10_000;
     let words = count("NODELOCK_RANDOM_CODES", 2_000_000);
-    let mut random = Random(2);
-    let seats: HashMap<Handle, ReleaseSecret> = std::iter::repeat_with(|| random.code())
+    let mut dice = Dice(2);
+    let seats: HashMap<Handle, ReleaseSecret> = std::iter::repeat_with(|| dice.code())
         .take(SEATS)
         .map(|c| (c.handle(), c.secret().clone()))
         .collect();
     let guess = |seed: u64, words: usize| {
-        let (mut random, mut tally) = (Random(seed), Tally::default());
+        let (mut dice, mut tally) = (Dice(seed), Tally::default());
         for _ in 0..words {
-            let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+            let bits = u128::from(dice.number()) << 64 | u128::from(dice.number());
             let word: [u8; 25] = std::array::from_fn(|i| ALPHABET[(bits >> (5 * i)) as usize & 31]);
             match read(&word) {
                 Ok(readings) => {
@@ -365,16 +352,16 @@ fn no_text_makes_it_panic() {
         _ = text.parse::<Handle>();
         _ = nodelock::code::base32::decode(text, 64);
     };
-    let mut random = Random(5);
+    let mut dice = Dice(5);
     for length in 0..=300 {
         for fill in ["0", "z", "?", "-", "é", "−", "７", "😀", "\0", "\u{301}"] {
             try_all(&fill.repeat(length));
         }
-        let symbols: String = (0..length).map(|_| char::from(ALPHABET[random.below(32)])).collect();
+        let symbols: String = (0..length).map(|_| char::from(ALPHABET[dice.below(32)])).collect();
         try_all(&symbols);
         for _ in 0..30 {
-            let any = |random: &mut Random| char::from_u32(random.next() as u32 >> (11 + random.below(18)));
-            try_all(&(0..length).filter_map(|_| any(&mut random)).collect::<String>());
+            let any = |dice: &mut Dice| char::from_u32(dice.number() as u32 >> (11 + dice.below(18)));
+            try_all(&(0..length).filter_map(|_| any(&mut dice)).collect::<String>());
         }
     }
 }
@@ -574,17 +561,17 @@ fn every_order_of_the_groups_is_read_with_one_wrong_symbol() {
     // Of two groups that are alike, another order is the same code with three wrong symbols.
     let alike = read(b"QH5F4-8AGFP-MSZ7G-Q8F5X-1SZ7G").unwrap();
     assert_eq!(alike[0].code.to_string(), "17Z7G-QH5F4-MSZ7G-8AGFP-Q8F5X");
-    let mut random = Random(7);
+    let mut dice = Dice(7);
     for _ in 0..count("NODELOCK_CODES", 20_000).div_ceil(200) {
-        let code = random.code();
+        let code = dice.code();
         let text = code.to_string();
         let groups: Vec<&str> = text.split('-').collect();
         for _ in 0..20 {
-            let order: [usize; 5] = random.places(5);
+            let order: [usize; 5] = dice.places(5);
             let mut typed = order.map(|group| groups[group]).join("-").into_bytes();
-            let place = random.below(29);
+            let place = dice.below(29);
             if typed[place] != b'-' {
-                typed[place] = random.symbol_other_than(typed[place]);
+                typed[place] = dice.symbol_other_than(typed[place]);
             }
             let said = String::from_utf8_lossy(&typed).into_owned();
             let readings = read(&typed).unwrap_or_else(|error| panic!("{text} as {said}: {error}"));
@@ -594,14 +581,14 @@ fn every_order_of_the_groups_is_read_with_one_wrong_symbol() {
 }
 
 /// Makes a text from a code.
-type Maker<'s> = Box<dyn Fn(&mut Random, &DeactivationCode) -> Vec<u8> + 's>;
+type Maker<'s> = Box<dyn Fn(&mut Dice, &DeactivationCode) -> Vec<u8> + 's>;
 
 /// Texts that were not meant as the code that they are read as: how many there are, and how many of those only because
 /// groups may be moved and codes may stand in words. `NODELOCK_MISREADINGS` sets how many of each kind are tried.
 #[test]
 fn no_misreading_gets_more_likely() {
     let tries = count("NODELOCK_MISREADINGS", 20_000);
-    let mut random = Random(8);
+    let mut dice = Dice(8);
     let words = [
         "the", "code", "of", "my", "old", "computer", "is", "please", "thanks", "Jane", "seat", "number",
         "12345",
@@ -610,23 +597,23 @@ fn no_misreading_gets_more_likely() {
     let kinds: [(&str, Maker<'_>); 7] = [
         (
             "random symbols in groups",
-            Box::new(|random, _| grouped(&std::array::from_fn::<u8, 25, _>(|_| ALPHABET[random.below(32)]))),
+            Box::new(|dice, _| grouped(&std::array::from_fn::<u8, 25, _>(|_| ALPHABET[dice.below(32)]))),
         ),
-        ("four wrong symbols", Box::new(|random, code| wrong(random, code, 4, &grouped))),
-        ("five wrong symbols", Box::new(|random, code| wrong(random, code, 5, &grouped))),
-        ("six wrong symbols", Box::new(|random, code| wrong(random, code, 6, &grouped))),
+        ("four wrong symbols", Box::new(|dice, code| wrong(dice, code, 4, &grouped))),
+        ("five wrong symbols", Box::new(|dice, code| wrong(dice, code, 5, &grouped))),
+        ("six wrong symbols", Box::new(|dice, code| wrong(dice, code, 6, &grouped))),
         (
             "two wrong symbols, groups in another order",
-            Box::new(|random, code| {
-                let symbols = wrong(random, code, 2, &|symbols| symbols.to_vec());
-                let order: [usize; 5] = random.places(5);
+            Box::new(|dice, code| {
+                let symbols = wrong(dice, code, 2, &|symbols| symbols.to_vec());
+                let order: [usize; 5] = dice.places(5);
                 grouped(&order.map(|group| symbols[5 * group..5 * group + 5].to_vec()).concat())
             }),
         ),
         (
             "a group lost, another twice",
-            Box::new(|random, code| {
-                let [lost, twice, ..]: [usize; 5] = random.places(5);
+            Box::new(|dice, code| {
+                let [lost, twice, ..]: [usize; 5] = dice.places(5);
                 let mut symbols = symbols(code);
                 symbols.copy_within(5 * twice..5 * twice + 5, 5 * lost);
                 grouped(&symbols)
@@ -634,8 +621,8 @@ fn no_misreading_gets_more_likely() {
         ),
         (
             "words",
-            Box::new(|random, _| {
-                let words: Vec<&str> = (0..12).map(|_| words[random.below(words.len())]).collect();
+            Box::new(|dice, _| {
+                let words: Vec<&str> = (0..12).map(|_| words[dice.below(words.len())]).collect();
                 words.join(" ").into_bytes()
             }),
         ),
@@ -643,8 +630,8 @@ fn no_misreading_gets_more_likely() {
     for (name, make) in &kinds {
         let (mut misread, mut by_moving) = (0, 0);
         for _ in 0..tries {
-            let code = random.code();
-            let typed = make(&mut random, &code);
+            let code = dice.code();
+            let typed = make(&mut dice, &code);
             for reading in read(&typed).unwrap_or_default().iter().filter(|reading| reading.code != code) {
                 misread += 1;
                 // What was read without these rules has no moved group, and is not among other symbols.
@@ -661,15 +648,15 @@ fn no_misreading_gets_more_likely() {
 
 /// A code with so many wrong symbols.
 fn wrong(
-    random: &mut Random,
+    dice: &mut Dice,
     code: &DeactivationCode,
     count: usize,
     finish: &dyn Fn(&[u8]) -> Vec<u8>,
 ) -> Vec<u8> {
     let mut symbols = symbols(code);
-    let places: [usize; 6] = random.places(25);
+    let places: [usize; 6] = dice.places(25);
     for place in &places[..count] {
-        symbols[*place] = random.symbol_other_than(symbols[*place]);
+        symbols[*place] = dice.symbol_other_than(symbols[*place]);
     }
     finish(&symbols)
 }

@@ -13,11 +13,12 @@ use std::{
 use crate::support::{
     forge::envelope,
     vendor::{MemoryLedger, PRODUCT, START, TestClock},
+    watched::{Nowhere, Watched},
 };
 use nodelock::{
-    Answer, Binding, Certificate, CheckInRequest, Client, ClientBuilder, DeactivationProof,
-    DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Page, Post, PreflightRequest, Reason,
-    RecoveryRequest, Revocation, Roots, SigningKey, Store, Timestamp, Transport,
+    Binding, Certificate, CheckInRequest, Client, ClientBuilder, DeactivationProof, DeactivationReceipt,
+    ErrorKind, Feature, License, LicenseId, Page, PreflightRequest, Reason, RecoveryRequest, Revocation,
+    Roots, SigningKey, Store, Timestamp,
     authority::{
         ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
         SeatName, TypedCode,
@@ -148,17 +149,6 @@ pub struct Story {
     recovery: RecoveryRequest,
 }
 
-/// A transport that keeps what it is to post, and reaches nobody.
-struct Recorder(Arc<Mutex<Vec<String>>>);
-
-impl Transport for Recorder {
-    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
-        let body: Value = serde_json::from_slice(post.body).unwrap();
-        self.0.lock().unwrap().push(body["request"].as_str().unwrap().to_owned());
-        Err(Error::new(ErrorKind::Unreachable, "nobody"))
-    }
-}
-
 /// The same device with another store: it says what it is called, and after a renaming once more.
 fn described(
     builder: ClientBuilder,
@@ -216,7 +206,7 @@ pub fn story_of(licensee: &str) -> Story {
     terms.policy = Policy::default().with_weight(Component::Cpu, 2, -3).unwrap();
 
     let store = Store::in_memory();
-    let posted = Arc::new(Mutex::new(Vec::new()));
+    let watched = Watched::new(Nowhere);
     let client = Client::builder(PRODUCT, Roots::new([root.public_key()]))
         .store(store.clone())
         .clock(clock.clone())
@@ -224,7 +214,7 @@ pub fn story_of(licensee: &str) -> Story {
         .probe(probe)
         .application_version("7.1")
         .authority(
-            nodelock::Authority::new("https://licenses.example.com", Recorder(posted.clone()))
+            nodelock::Authority::new("https://licenses.example.com", watched.clone())
                 .timeout(Duration::from_secs(1))
                 .attempts(1),
         )
@@ -243,7 +233,8 @@ pub fn story_of(licensee: &str) -> Story {
     // Nobody answers; what was asked is what counts.
     assert_eq!(client.check_in().unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(client.deactivate(Reason::Moved).unwrap_err().error().kind(), ErrorKind::Unreachable);
-    let posted = posted.lock().unwrap().clone();
+    let posted: Vec<_> =
+        watched.take().iter().map(|sent| sent.body["request"].as_str().unwrap().to_owned()).collect();
     let asked = CheckInClaim::read(posted[0].as_bytes()).unwrap();
     let check_in = |records: &Records, moment: &Moment| decision::check_in(&asked, records, moment);
     let renewal = decide(&issuer, &mut ledger.clone(), moment(40, 10), check_in).license.unwrap();

@@ -20,9 +20,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHOP = ROOT / "examples/shop"
-sys.path.insert(0, str(SHOP))
+sys.path[:0] = [str(SHOP), str(ROOT / "tests" / "support")]
 
 import webhook  # noqa: E402
+from running import Authority  # noqa: E402
 
 STRIPE, PADDLE = "whsec_made", "pdl_ntfset_made"
 PROGRAM = Path()
@@ -115,20 +116,12 @@ class Deliveries(unittest.TestCase):
         cls.folder = Path(cls.temporary.name)
         cls.outbox = cls.folder / "outbox"
         cls.outbox.mkdir()
-        cls.run_authority("init", "--product", "Example")
+        cls.authority = Authority(PROGRAM, cls.folder / "authority", "Example")
         scopes = ["--scope", "licenses:read", "--scope", "licenses:write"]
-        cls.token = cls.run_authority("token", "new", "--name", "shop", *scopes)["token"]
-        log = cls.folder / "log"
-        serve = [PROGRAM, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
-        serve += ["--dir", cls.folder / "authority"]
-        with log.open("w") as stream:
-            cls.server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=stream, text=True)
-        # Once it says where it listens, both listeners are in its log.
-        cls.server.stdout.readline()
-        events = [json.loads(line) for line in log.read_text().splitlines()]
-        (cls.administration,) = [event["address"] for event in events if event["event"] == "admin-listening"]
+        cls.token = cls.authority.run("token", "new", "--name", "shop", *scopes)["token"]
+        cls.authority.serve("--admin-listen", "127.0.0.1:0")
         command = [sys.executable, "-B", "-Werror", SHOP / "webhook.py", "--listen", "127.0.0.1:0"]
-        command += ["--authority", f"http://{cls.administration}"]
+        command += ["--authority", f"http://{cls.authority.listeners['admin-listening']}"]
         command += ["--plans", SHOP / "plans.json", "--outbox", cls.outbox]
         environment = {**os.environ, "NODELOCK_TOKEN": cls.token, "STRIPE_SECRET": STRIPE, "PADDLE_SECRET": PADDLE}
         cls.shop = subprocess.Popen(
@@ -138,16 +131,11 @@ class Deliveries(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        for process in [cls.shop, cls.server]:
-            process.terminate()
-            process.wait()
-            process.stdout.close()
+        cls.shop.terminate()
+        cls.shop.wait()
+        cls.shop.stdout.close()
+        cls.authority.stop()
         cls.temporary.cleanup()
-
-    @classmethod
-    def run_authority(cls, *arguments):
-        command = [PROGRAM, *arguments, "--dir", cls.folder / "authority", "--json"]
-        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
     def post(self, path, body, headers):
         request = urllib.request.Request(self.url + path, body.encode(), headers, method="POST")
@@ -163,7 +151,7 @@ class Deliveries(unittest.TestCase):
         return self.post(f"/{make.__name__}", body, make(body))
 
     def licenses(self, order):
-        return self.run_authority("license", "list", "--filter", f"order:{order}")["licenses"]
+        return self.authority.run("license", "list", "--filter", f"order:{order}")["licenses"]
 
     def letter(self, order):
         name = hashlib.sha256(order.encode()).hexdigest()
@@ -228,9 +216,8 @@ class Deliveries(unittest.TestCase):
             self.assertEqual(self.post("/stripe", body, headers)[0], 400, headers)
         self.assertEqual(self.post("/elsewhere", body, stripe(body))[0], 404)
         self.assertFalse((self.outbox / f"{hashlib.sha256(b'sub_c').hexdigest()}.json").exists())
-        refused = subprocess.run(
-            [PROGRAM, "order", "show", "sub_c", "--dir", self.folder / "authority"], capture_output=True, check=False
-        )
+        show = self.authority.command("order", "show", "sub_c")
+        refused = subprocess.run(show, capture_output=True, check=False)
         self.assertEqual(refused.returncode, 1)
 
     def test_a_refund_ends_all_licenses_of_its_order_whatever_comes_after_it(self):

@@ -6,3 +6,7 @@ mod fingerprint;
 #[cfg(target_os = "linux")]
 mod namespaces;
 mod simulation;
+
+#[allow(dead_code, reason = "the simulation uses a part of it")]
+#[path = "../../src/model/random/dice.rs"]
+mod dice;

@@ -5,25 +5,16 @@
 
 use nodelock::fingerprint::{Acceptance, Component, Fingerprint, Policy, Probe, TagKey, judge};
 
+use crate::dice::Dice;
 use Component::{BoardSerial, Cpu, DiskSerial, HwUuid, Mac, Model, OsId, RootFs};
 
 const MACHINES: u32 = 20_000;
 const CLONES: u32 = 200_000;
 const WEEKS: u32 = 52;
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
+impl Dice {
     fn chance(&mut self, probability: f64) -> bool {
-        (self.next() >> 11) as f64 / ((1u64 << 53) as f64) < probability
+        (self.number() >> 11) as f64 / ((1u64 << 53) as f64) < probability
     }
 
     /// Whether an event of a yearly rate falls into this week.
@@ -56,8 +47,8 @@ struct View {
 }
 
 impl SimulatedMachine {
-    fn new(random: &mut Random) -> Self {
-        let mut some = |present: f64| random.chance(present).then(|| random.next());
+    fn new(dice: &mut Dice) -> Self {
+        let mut some = |present: f64| dice.chance(present).then(|| dice.number());
         // ZFS, NFS and overlay roots have no device with a UUID.
         let root_fs = some(0.97);
         Self {
@@ -73,9 +64,9 @@ impl SimulatedMachine {
             model: some(0.93),
             // Half have one card, most others Ethernet and Wi-Fi, one in a hundred none but USB.
             macs: [0.99, 0.5, 0.05, 0.03].into_iter().map_while(&mut some).collect(),
-            cpu: random.next(),
+            cpu: dice.number(),
             // Desktop applications run as the user, daemons as root; a twentieth is started either way.
-            root: match random.next() % 100 {
+            root: match dice.number() % 100 {
                 0..80 => 0.0,
                 80..95 => 1.0,
                 _ => 0.5,
@@ -84,53 +75,53 @@ impl SimulatedMachine {
     }
 
     /// A year's hardships, one week of them; true when something changed.
-    fn live_a_week(&mut self, random: &mut Random) -> bool {
+    fn live_a_week(&mut self, dice: &mut Dice) -> bool {
         let mut changed = false;
-        let mut happens = |random: &mut Random, yearly: f64| {
-            let happens = random.this_week(yearly);
+        let mut happens = |dice: &mut Dice, yearly: f64| {
+            let happens = dice.this_week(yearly);
             changed |= happens;
             happens
         };
-        let renew = |random: &mut Random, value: &mut Option<u64>| *value = value.map(|_| random.next());
+        let renew = |dice: &mut Dice, value: &mut Option<u64>| *value = value.map(|_| dice.number());
         // Installed anew on the same disk: desktops every five to seven years, upgrades keep both ids.
-        if happens(random, 0.18) {
-            renew(random, &mut self.os_id);
-            renew(random, &mut self.root_fs);
+        if happens(dice, 0.18) {
+            renew(dice, &mut self.os_id);
+            renew(dice, &mut self.root_fs);
         }
         // Disk replaced, content cloned: upgrades to a larger one.
-        if happens(random, 0.03) {
-            renew(random, &mut self.disk_serial);
+        if happens(dice, 0.03) {
+            renew(dice, &mut self.disk_serial);
         }
         // Disk replaced and installed anew: SSDs fail at about 1 % a year, disks at 1.5 %, and some upgrade so.
-        if happens(random, 0.03) {
-            renew(random, &mut self.disk_serial);
-            renew(random, &mut self.os_id);
-            renew(random, &mut self.root_fs);
+        if happens(dice, 0.03) {
+            renew(dice, &mut self.disk_serial);
+            renew(dice, &mut self.os_id);
+            renew(dice, &mut self.root_fs);
         }
         // Main board replaced, most often under warranty, by the same model; a socketed Wi-Fi card moves over.
-        if happens(random, 0.02) {
-            renew(random, &mut self.hw_uuid);
-            renew(random, &mut self.board_serial);
+        if happens(dice, 0.02) {
+            renew(dice, &mut self.hw_uuid);
+            renew(dice, &mut self.board_serial);
             if let Some(built_in) = self.macs.first_mut() {
-                *built_in = random.next();
+                *built_in = dice.number();
             }
         }
         // Processor replaced, on desktops only.
-        if happens(random, 0.005) {
-            self.cpu = random.next();
+        if happens(dice, 0.005) {
+            self.cpu = dice.number();
         }
         // Another Wi-Fi or network card.
-        if happens(random, 0.02)
+        if happens(dice, 0.02)
             && let Some(card) = self.macs.last_mut()
         {
-            *card = random.next();
+            *card = dice.number();
         }
-        if happens(random, 0.01) && self.macs.len() < 4 {
-            self.macs.push(random.next());
+        if happens(dice, 0.01) && self.macs.len() < 4 {
+            self.macs.push(dice.number());
         }
         // Of two firmware updates a year a two-hundredth spells the model another way.
-        if happens(random, 2.0 / 200.0) {
-            renew(random, &mut self.model);
+        if happens(dice, 2.0 / 200.0) {
+            renew(dice, &mut self.model);
         }
         // Memory, USB docks, VPNs, randomized Wi-Fi addresses: weekly, and none of them is scored.
         changed
@@ -139,8 +130,8 @@ impl SimulatedMachine {
     /// What a run may miss: root's files; udev's records before it has started (one run in five hundred); the
     /// first card, when an update of the kernel lost a driver that is not part of it (every twentieth machine
     /// has such a card, one in two of them is without it for a week in the year: one run in two thousand).
-    fn view(&self, random: &mut Random) -> View {
-        View { root: random.chance(self.root), early: random.chance(0.002), card_off: random.chance(0.0005) }
+    fn view(&self, dice: &mut Dice) -> View {
+        View { root: dice.chance(self.root), early: dice.chance(0.002), card_off: dice.chance(0.0005) }
     }
 
     fn fingerprint(&self, view: View, key: &TagKey) -> Fingerprint {
@@ -176,19 +167,19 @@ struct Year {
 
 /// A year of weekly checks; with `contact`, the baseline is re-taken in every fourth week and in grace.
 fn year(contact: bool, seed: u64) -> Year {
-    let mut random = Random(seed);
+    let mut dice = Dice(seed);
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let mut year = Year::default();
     for _ in 0..MACHINES {
-        let mut machine = SimulatedMachine::new(&mut random);
-        let mut view = machine.view(&mut random);
+        let mut machine = SimulatedMachine::new(&mut dice);
+        let mut view = machine.view(&mut dice);
         let mut baseline = machine.fingerprint(view, &key);
         let mut now = baseline.clone();
         year.unbindable += u32::from(!baseline.bindable());
         let (mut grace, mut ran_out, mut rejected, mut weeks_of_grace) = (false, false, false, 0);
         for week in 1..=WEEKS {
-            let changed = machine.live_a_week(&mut random);
-            let seen = machine.view(&mut random);
+            let changed = machine.live_a_week(&mut dice);
+            let seen = machine.view(&mut dice);
             if changed || seen != view {
                 view = seen;
                 now = machine.fingerprint(view, &key);
@@ -235,12 +226,12 @@ fn a_physical_machine_is_rejected_less_than_once_in_a_hundred_years() {
 /// One image on many machines of one model: the same installation, another disk and other cards, no root.
 #[test]
 fn golden_image_clones_are_rejected() {
-    let mut random = Random(3);
+    let mut dice = Dice(3);
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let user = View { root: false, early: false, card_off: false };
     let (mut clones, mut accepted, mut unbindable) = (0, 0, 0);
     while clones < CLONES {
-        let licensed = SimulatedMachine::new(&mut random);
+        let licensed = SimulatedMachine::new(&mut dice);
         let baseline = licensed.fingerprint(user, &key);
         if !baseline.bindable() {
             unbindable += 1;
@@ -249,8 +240,8 @@ fn golden_image_clones_are_rejected() {
         // A hundred machines are set up from the image of the one with the license.
         for _ in 0..100 {
             let mut clone = licensed.clone();
-            clone.disk_serial = clone.disk_serial.map(|_| random.next());
-            clone.macs.iter_mut().for_each(|mac| *mac = random.next());
+            clone.disk_serial = clone.disk_serial.map(|_| dice.number());
+            clone.macs.iter_mut().for_each(|mac| *mac = dice.number());
             let acceptance = judge(&baseline, &clone.fingerprint(user, &key), &policy).acceptance;
             clones += 1;
             accepted += u32::from(acceptance != Acceptance::Reject);
@@ -265,7 +256,7 @@ fn golden_image_clones_are_rejected() {
 /// Copies that the score cannot tell apart: reported, not asserted. (docs/THREATS.md, Residual risk)
 #[test]
 fn copies_that_pass_are_reported() {
-    let mut random = Random(4);
+    let mut dice = Dice(4);
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let user = View { root: false, early: false, card_off: false };
     let of_virtual = |machine: &SimulatedMachine, mac: u64, hw_uuid: Option<u64>| {
@@ -287,10 +278,10 @@ fn copies_that_pass_are_reported() {
     ];
     let mut passed = [0; KINDS.len()];
     for _ in 0..MACHINES {
-        let machine = SimulatedMachine::new(&mut random);
-        let [mac, new_mac, uuid, new_uuid] = std::array::from_fn(|_| random.next());
+        let machine = SimulatedMachine::new(&mut dice);
+        let [mac, new_mac, uuid, new_uuid] = std::array::from_fn(|_| dice.number());
         let mut forged = machine.clone();
-        forged.disk_serial = forged.disk_serial.map(|_| random.next());
+        forged.disk_serial = forged.disk_serial.map(|_| dice.number());
         let pairs = [
             (of_virtual(&machine, mac, None), of_virtual(&machine, mac, None)),
             (of_virtual(&machine, mac, None), of_virtual(&machine, new_mac, None)),

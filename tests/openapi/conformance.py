@@ -29,11 +29,12 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "interop"))
+sys.path[:0] = [str(HERE.parent / "interop"), str(HERE.parent / "support")]
 
 from nodelock_format import code, envelope, fingerprint, forms, messages, release  # noqa: E402
 from nodelock_format.envelope import Envelope, Kind  # noqa: E402
 from peer import CANCELLED, MOVED, Store  # noqa: E402
+from running import Authority  # noqa: E402
 
 PRODUCT = "Example"
 NO_TAGS = fingerprint.Fingerprint([], virtual_machine=False, container=False)
@@ -58,30 +59,11 @@ EXAMPLES: Dict[str, List[Dict[str, str]]] = {
 }
 
 
-class Authority:
-    """The real program with a database in a folder of its own."""
-
-    def __init__(self, program: Path, folder: Path) -> None:
-        self.program, self.directory = program, folder / "authority"
-        self.root = self.run("init", "--product", PRODUCT)["root"]
-
-    def run(self, *arguments: str, text: str = "") -> Any:
-        """What the vendor does beside the server."""
-        command = [self.program, *arguments, "--dir", self.directory, "--json"]
-        done = subprocess.run(command, check=True, capture_output=True, input=text.encode())
-        return json.loads(done.stdout)
-
-    def sell(self, *terms: str) -> str:
-        """A license key."""
-        if "--deactivations" not in terms:
-            terms = (*terms, "--deactivations", "none")
-        return str(self.run("license", "new", "--licensee", "Jane Doe", *terms)["key"])
-
-    def answer(self, request: str) -> bytes:
-        """Grants a request."""
-        path = self.directory / "request"
-        path.write_text(request)
-        return self.run("activate", str(path))["reply"].encode()
+def answer(authority: Authority, folder: Path, request: str) -> bytes:
+    """Grants a request."""
+    path = folder / "request"
+    path.write_text(request)
+    return authority.run("activate", path)["reply"].encode()
 
 
 class Device:
@@ -89,7 +71,7 @@ class Device:
 
     def __init__(self, folder: Path, key: str, product: str = PRODUCT) -> None:
         folder.mkdir()
-        self.product, self.store = product, Store.create(folder)
+        self.folder, self.product, self.store = folder, product, Store.create(folder)
         self.store.begin(product, key, int(time.time()), NO_TAGS)
         self.handle = self.store.record.current[1].activation.handle
 
@@ -100,9 +82,9 @@ class Device:
 
     def activated(self, authority: Authority) -> Device:
         """With its license installed."""
-        answer = authority.answer(self.request())
+        reply = answer(authority, self.folder, self.request())
         roots = envelope.Roots([forms.from_base64url(authority.root)])
-        self.license = self.store.install(answer, roots, int(time.time()))
+        self.license = self.store.install(reply, roots, int(time.time()))
         return self
 
     def give_up(self, reason: int = MOVED) -> Dict[str, str]:
@@ -142,7 +124,7 @@ class Device:
 
 def fill(authority: Authority, folder: Path) -> None:
     """Makes genuine messages of every fate."""
-    key, one = authority.sell("--seats", "20"), authority.sell("--seats", "1", "--deactivations", "0")
+    key, one = authority.sell(20), authority.sell(1, "--deactivations", "0")
     numbers = iter(range(1000))
 
     def device(key: str = key, product: str = PRODUCT) -> Device:
@@ -155,7 +137,7 @@ def fill(authority: Authority, folder: Path) -> None:
     over_given = over.give_up()
     proof = folder / "proof"
     proof.write_text(over_given["proof"])
-    authority.run("redeem", str(proof))
+    authority.run("redeem", proof)
     suspended = authority.run("license", "new", "--licensee", "Late Payer", "--seats", "1")
     authority.run("license", "suspend", suspended["license"])
     cancelled, refused = device(), device(one)
@@ -286,30 +268,20 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        authority = Authority(arguments.program.resolve(), folder)
+        authority = Authority(arguments.program, folder / "authority", PRODUCT)
         fill(authority, folder)
         genuine = fill_for_owner(authority)
-        log = (folder / "log").open("w+")
-        serve = [authority.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
-        serve += ["--dir", authority.directory]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True) as server:
-            try:
-                assert server.stdout is not None
-                url = f"http://{server.stdout.readline().strip()}"
-                examples = ["--max-examples", str(arguments.examples)]
-                found = schemathesis(described(folder), url, arguments, *examples)
-                lines = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
-                (address,) = [line["address"] for line in lines if line["event"] == "admin-listening"]
-                token = sign_in(f"http://{address}", genuine["secret"])
-                more = ["--header", f"Authorization: Bearer {token}"]
-                for operation in ENDS_SESSIONS:
-                    more += ["--exclude-operation-id", operation]
-                more += ["--max-examples", str(arguments.admin_examples), "--phases", "examples,fuzzing"]
-                found |= schemathesis(described_for_owner(folder, genuine), f"http://{address}", arguments, *more)
-            finally:
-                server.terminate()
-        log.seek(0)
-        events = [json.loads(line) for line in log]
+        with authority.serve("--admin-listen", "127.0.0.1:0"):
+            examples = ["--max-examples", str(arguments.examples)]
+            found = schemathesis(described(folder), f"http://{authority.address}", arguments, *examples)
+            administration = f"http://{authority.listeners['admin-listening']}"
+            token = sign_in(administration, genuine["secret"])
+            more = ["--header", f"Authorization: Bearer {token}"]
+            for operation in ENDS_SESSIONS:
+                more += ["--exclude-operation-id", operation]
+            more += ["--max-examples", str(arguments.admin_examples), "--phases", "examples,fuzzing"]
+            found |= schemathesis(described_for_owner(folder, genuine), administration, arguments, *more)
+        events = authority.events()
     seen = sorted({(event["route"], event["status"]) for event in events if event["event"] == "request"})
     print(f"{len(events)} requests; statuses seen:")
     for route in sorted({route for route, _ in seen}):

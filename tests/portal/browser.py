@@ -25,6 +25,10 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+import running  # noqa: E402
+
 PROGRAMS = ROOT / "target" / "debug"
 SHOTS = ROOT / "target" / "portal"
 PRODUCT = "Example Editor"
@@ -68,32 +72,12 @@ def run(program, *arguments, environment=None, code=0):
     return done.stdout
 
 
-class Authority:
+class Authority(running.Authority):
     def __init__(self, folder):
-        self.folder = folder / "authority"
-        self.root = json.loads(self.run("init", "--product", PRODUCT, "--json"))["root"]
-        self.log = open(folder / "log", "w+", encoding="utf-8")
-        self.server = subprocess.Popen(
-            [PROGRAMS / "authority", "serve", "--listen", "127.0.0.1:0", "--dir", self.folder],
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        self.address = self.server.stdout.readline().strip()
-        assert self.address, "the server did not start"
-
-    def run(self, *arguments):
-        return run("authority", *arguments, "--dir", str(self.folder))
-
-    def sell(self, seats, *more):
-        if "--deactivations" not in more:
-            more = (*more, "--deactivations", "none")
-        sold = self.run("license", "new", "--licensee", "Jane Doe", "--seats", str(seats), "--json", *more)
-        return json.loads(sold)["key"]
+        super().__init__(PROGRAMS / "authority", folder / "authority", PRODUCT)
 
     def taken(self):
-        seats = json.loads(self.run("list", "--json"))["seats"]
-        return [seat["handle"] for seat in seats if seat["state"] in ("active", "held")]
+        return [seat["handle"] for seat in self.run("list")["seats"] if seat["state"] in ("active", "held")]
 
     def silence(self, days):
         """So many days pass in which nobody hears of any computer."""
@@ -105,14 +89,6 @@ class Authority:
                 values = record["contact"], json.dumps(record), handle
                 ledger.execute("UPDATE seat SET contact = ?, record = ? WHERE handle = ?", values)
         ledger.close()
-
-    def words(self):
-        self.log.flush()
-        return pathlib.Path(self.log.name).read_text(encoding="utf-8")
-
-    def close(self):
-        self.server.terminate()
-        self.server.wait(20)
 
 
 class Computer:
@@ -476,7 +452,7 @@ def every_state(browser, authority, folder):
     browser.fill("#deactivation", "17KX2-M928T-5CY4T-QKFFW-EZFWM")
     browser.submit("Seat 7KX2M9 is not known here yet")
     browser.shoot("redeem-kept")
-    [lost] = [seat for seat in json.loads(authority.run("list", "--json"))["seats"] if seat["machine"].get("computer") == "d"
+    [lost] = [seat for seat in authority.run("list")["seats"] if seat["machine"].get("computer") == "d"
               and seat["state"] == "active"]
     authority.run("release", lost["handle"], "--reason", "stolen", "--yes")
     browser.open("/seats")
@@ -492,8 +468,7 @@ def every_state(browser, authority, folder):
 def too_many(folder):
     """Wrong codes come to an end; on a server of its own, because the limit counts for everybody at this address."""
     (folder / "limited").mkdir()
-    authority = Authority(folder / "limited")
-    try:
+    with Authority(folder / "limited").serve() as authority:
         computer = Computer(authority, folder / "limited", "computer")
         computer.activate(authority.sell(1))
         with contextlib.closing(Browser(authority, "phone")) as browser:
@@ -506,8 +481,6 @@ def too_many(folder):
             computer.deactivate()
             browser.find("#file").send_keys(computer.file(computer.run("code", "--format", "text"), "deactivation.txt"))
             browser.submit(f"Seat {seat_of(computer.code())} is free")
-    finally:
-        authority.close()
 
 
 def another_website(authority):
@@ -601,8 +574,7 @@ def main():
         assert (PROGRAMS / program).exists(), f"{program} is missing: run `cargo build` first"
     with tempfile.TemporaryDirectory(prefix="nodelock-portal-") as folder:
         folder = pathlib.Path(folder)
-        authority = Authority(folder)
-        try:
+        with Authority(folder).serve() as authority:
             tour(authority, folder, "desktop")
             tour(authority, folder, "phone", dark=True)
             without_scripts(authority, folder, authority.sell(2))
@@ -613,8 +585,6 @@ def main():
             print("ok: too many attempts")
             words = authority.words()
             assert '"status":500' not in words, words
-        finally:
-            authority.close()
     print(f"The portal works in Chromium; {time.monotonic() - start:.0f} s. Screenshots: {SHOTS.relative_to(ROOT)}/")
 
 

@@ -10,10 +10,8 @@ target/console/. The list of pages is made from the console's own routes.
 
 import contextlib
 import importlib.util
-import json
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,25 +34,12 @@ AXE = (pathlib.Path(found.submodule_search_locations[0]) / "axe.min.js").read_te
 
 
 class Authority(browser.Authority):
-    """With the listener for administration."""
+    """With the listener for administration, and an owner."""
 
     def __init__(self, folder):
-        self.folder = folder / "authority"
-        self.root = json.loads(self.run("init", "--product", browser.PRODUCT, "--json"))["root"]
-        made = subprocess.run(
-            [PROGRAMS / "authority", "account", "new", "jane", "--role", "owner", "--json", "--dir", self.folder],
-            input=PASSWORD + "\n", capture_output=True, text=True, check=True, timeout=120,
-        )
-        factor = json.loads(made.stdout)
+        super().__init__(folder)
+        factor = self.run("account", "new", "jane", "--role", "owner", text=PASSWORD + "\n")
         self.recovery = factor["recovery_codes"]
-        self.log = open(folder / "log", "w+", encoding="utf-8")
-        self.server = subprocess.Popen(
-            [PROGRAMS / "authority", "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--dir", self.folder],
-            stdout=subprocess.PIPE, stderr=self.log, text=True,
-        )
-        self.public = self.address = self.server.stdout.readline().strip()
-        lines = [json.loads(line) for line in self.words().splitlines()]
-        self.admin = next(line["address"] for line in lines if line["event"] == "admin-listening")
 
     def code(self):
         """A code that was not used yet: each recovery code is good once."""
@@ -76,26 +61,23 @@ class World:
 
     def __init__(self, authority, folder):
         run = authority.run
-        sold = json.loads(run(
+        sold = run(
             "license", "new", "--licensee", "Jane Doe", "--seats", "9", "--deactivations", "9", "--expires", "2099-12-31",
-            "--edition", "Professional", "--order", "order 17", "--json",
-        ))
+            "--edition", "Professional", "--order", "order 17",
+        )
         self.key = sold["key"]
         self.license = sold["license"]
         self.computers = []
         for n, name in enumerate([HOSTILE, LONG, "NW-17", "gone"]):
             computer = Computer(authority, folder, f"computer-{n}")
-            computer.authority = f"http://{authority.public}"
             computer.run("activate", self.key, "--metadata", f"computer={name}", "--authority", computer.authority)
             self.computers.append(computer)
-        self.seats = json.loads(run("list", "--json"))["seats"]
-        customer = json.loads(run("customer", "new", "--name", "Jane Doe", "--email", "jane@example.com", "--json"))
-        self.customer = customer["id"]
-        token = json.loads(run("token", "new", "--name", "shop", "--scope", "licenses:read", "--json"))
-        self.token = token["id"]
-        key = json.loads(run("deployment-key", "new", "--name", "CI", "--license", self.license, "--limit", "3", "--json"))
+        self.seats = run("list")["seats"]
+        self.customer = run("customer", "new", "--name", "Jane Doe", "--email", "jane@example.com")["id"]
+        self.token = run("token", "new", "--name", "shop", "--scope", "licenses:read")["id"]
+        key = run("deployment-key", "new", "--name", "CI", "--license", self.license, "--limit", "3")
         self.deployment_key = key["id"]
-        self.webhook = json.loads(run("webhook", "add", "https://shop.example/hook", "--json"))["id"]
+        self.webhook = run("webhook", "add", "https://shop.example/hook")["id"]
 
     def address(self, route):
         seat = self.seats[2]
@@ -112,7 +94,7 @@ class World:
 
 
 def sign_in(chromium, authority, language):
-    chromium.base = f"http://{authority.admin}"
+    chromium.base = f"http://{authority.listeners['admin-listening']}"
     chromium.driver.execute_cdp_cmd("Network.enable", {})
     chromium.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": language}})
     chromium.open("/console/seats")
@@ -224,10 +206,8 @@ def main():
     if "--all" in sys.argv:
         ways = [(width, dark, language) for width in WIDTHS for dark in (False, True) for language in ("en", "de")]
     with tempfile.TemporaryDirectory(prefix="nodelock-console-") as folder:
-        folder = pathlib.Path(folder)
-        authority = Authority(folder)
-        try:
-            world = World(authority, folder)
+        with Authority(pathlib.Path(folder)).serve("--admin-listen", "127.0.0.1:0") as authority:
+            world = World(authority, pathlib.Path(folder))
             for way in ways:
                 all_pages(authority, world, *way)
             for scripts in (True, False):
@@ -235,8 +215,6 @@ def main():
             words = authority.words()
             assert '"status":500' not in words, words
             assert PASSWORD not in words and world.key not in words
-        finally:
-            authority.close()
     print(f"The console works in Chromium; {time.monotonic() - start:.0f} s. Screenshots: {browser.SHOTS.relative_to(ROOT)}/")
 
 

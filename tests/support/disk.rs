@@ -29,6 +29,8 @@ use nodelock::{
     store::{FileSystem, LockGuard, NewFile, Stamp},
 };
 
+use super::dice::Dice;
+
 /// ENOSPC, EDQUOT, EROFS, EACCES and EIO on any platform, each with the kind of error that a caller must get.
 pub(crate) const ERRORS: [(io::ErrorKind, ErrorKind); 5] = [
     (io::ErrorKind::StorageFull, ErrorKind::NoSpace),
@@ -359,7 +361,7 @@ impl State {
             let kept = match cut {
                 Cut::LoseAll => false,
                 Cut::KeepAll | Cut::LoseContent => true,
-                Cut::Seed(_) => dice.roll(2) == 1,
+                Cut::Seed(_) => dice.below(2) == 1,
             };
             if kept {
                 change.apply(&mut self.durable);
@@ -370,7 +372,7 @@ impl State {
             let (durable, seen) = (content.durable.len(), content.seen.len());
             let kept = match cut {
                 Cut::KeepAll if !content.lost => seen,
-                Cut::Seed(_) if !content.lost => durable + dice.roll(seen - durable + 1),
+                Cut::Seed(_) if !content.lost => durable + dice.below(seen - durable + 1),
                 _ => durable,
             };
             content.seen.truncate(kept);
@@ -527,18 +529,4 @@ impl Drop for Locked {
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).expect("a path")
-}
-
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    /// Some number below `sides`.
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides as u64) as usize
-    }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+#[path = "../../src/model/random/dice.rs"]
+pub mod dice;
 pub mod disk;
 pub mod forge;
 pub mod forms;
@@ -14,3 +16,7 @@ pub mod calls;
 pub mod proxy;
 #[cfg(feature = "online")]
 pub mod responder;
+#[cfg(feature = "online")]
+pub mod watched;
+#[cfg(feature = "online")]
+pub mod wire;

@@ -29,10 +29,11 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(ROOT / "tests" / "interop"))
+sys.path[:0] = [str(ROOT / "tests" / "interop"), str(ROOT / "tests" / "support")]
 
 # pylint: disable=wrong-import-position
 from nodelock_format import code, envelope, fingerprint, forms, keys, messages, release  # noqa: E402
+import running  # noqa: E402
 
 PRODUCT = "Example"
 PROGRAM = ROOT / "target" / os.environ.get("PROFILE", "debug") / "authority"
@@ -109,43 +110,26 @@ class Device:
         return {"proof": forms.base64url(self.sealed(envelope.Kind.DEACTIVATION_PROOF, proof).to_bytes())}
 
 
-class Authority:
+class Authority(running.Authority):
     """An authority with its database and its server."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.database = None
-        if SERVER:
-            self.database = f"{SERVER}/{folder.name}"
+        database = f"{SERVER}/{folder.name}" if SERVER else None
+        if database:
             subprocess.run(["psql", f"{SERVER}/postgres", "-qc", f'CREATE DATABASE "{folder.name}"'], check=True)
-        self.run("init", "--product", PRODUCT)
-        self.server = None
+        super().__init__(PROGRAM, folder, PRODUCT, database)
 
-    def command(self, *arguments: str) -> list:
-        where = ["--dir", str(self.folder)] + (["--db", self.database] if self.database else [])
-        return [str(PROGRAM), *arguments, *where]
-
-    def run(self, *arguments: str) -> dict:
-        done = subprocess.run([*self.command(*arguments), "--json"], check=True, stdout=subprocess.PIPE)
-        return json.loads(done.stdout)
-
-    def sell(self, seats: int) -> tuple:
-        terms = ["--seats", str(seats), "--deactivations", "none"]
+    def license(self) -> tuple:
+        """A license with more seats than there are, and its key."""
+        terms = ["--seats", 1_000_000, "--deactivations", "none"]
         sold = self.run("license", "new", "--licensee", "Jane Doe", *terms)
         return sold["license"], sold["key"]
 
-    def serve(self) -> None:
-        log = (self.folder / "log").open("w")
-        serve = self.command("serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
-        self.server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.port = int(self.server.stdout.readline().rsplit(":", 1)[1])
-        lines = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
-        [listening] = [line for line in lines if line["event"] == "metrics-listening"]
-        self.metrics = int(listening["address"].rsplit(":", 1)[1])
-
-    def stop(self) -> None:
-        self.server.terminate()
-        self.server.wait()
+    def start(self) -> None:
+        """Serves, its metrics too."""
+        self.serve("--metrics-listen", "127.0.0.1:0")
+        self.port = int(self.address.rsplit(":", 1)[1])
+        self.metrics = int(self.listeners["metrics-listening"].rsplit(":", 1)[1])
 
     def sql(self, statement: str) -> list:
         if self.database:
@@ -244,10 +228,10 @@ def compare(ledgers: dict, which: str) -> None:
 def ledger(seats: int, folder: pathlib.Path) -> Authority:
     """A ledger of that many seats, of which a tenth is one license's. The others have at most 1,000 each."""
     authority = Authority(folder)
-    big = authority.sell(1_000_000)
-    licenses = [authority.sell(1_000_000)[0] for _ in range(max(1, seats * 9 // 10 // 1000))]
-    few = authority.sell(1_000_000)
-    authority.serve()
+    big = authority.license()
+    licenses = [authority.license()[0] for _ in range(max(1, seats * 9 // 10 // 1000))]
+    few = authority.license()
+    authority.start()
     device = Device()
     post(authority.port, "/v1/activations", device.activation(few[1]))
     authority.stop()
@@ -310,7 +294,7 @@ def main() -> None:
             made[seats] = ledger(seats, pathlib.Path(folder) / f"ledger{seats}")
             print(f"{seats:,} seats were entered in {time.perf_counter() - start:.0f} s", flush=True)
         for authority in made.values():
-            authority.serve()
+            authority.start()
         for which, words in (("few", "few"), ("big", "a tenth of all")):
             print(f"median of {CALLS} calls in ms, on a license of {words} seats")
             compare(made, which)

@@ -22,6 +22,10 @@
 //! Nothing points up this list.
 
 mod cli;
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests use a part of it")]
+#[path = "../../../src/model/random/dice.rs"]
+mod dice;
 mod domain;
 mod failure;
 mod http;

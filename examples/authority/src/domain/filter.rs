@@ -354,6 +354,7 @@ mod tests {
     use nodelock::authority::SeatState;
 
     use super::*;
+    use crate::dice::Dice;
 
     const LISTS: [List; 4] = [List::Licenses, List::Seats, List::Customers, List::Orders];
 
@@ -418,16 +419,6 @@ mod tests {
         assert_eq!(read(List::Seats, &"state:active ".repeat(12)).terms.len(), 12);
     }
 
-    /// Bytes that are as good as random, and the same in every run.
-    struct Dice(u64);
-
-    impl Dice {
-        fn roll(&mut self, sides: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            usize::try_from(self.0 >> 33).unwrap() % sides
-        }
-    }
-
     #[test]
     fn any_text_is_read_or_refused_and_what_is_read_is_printed_as_it_is_read_again() {
         const PARTS: [&str; 42] = [
@@ -476,7 +467,7 @@ mod tests {
         ];
         let (mut dice, mut passed) = (Dice(1), 0);
         for _ in 0..40_000 {
-            let text: String = (0..dice.roll(9)).map(|_| PARTS[dice.roll(PARTS.len())]).collect();
+            let text: String = (0..dice.below(9)).map(|_| dice.one_of(&PARTS)).collect();
             for list in LISTS {
                 let Ok(filter) = Filter::read(list, &text) else { continue };
                 passed += usize::from(!filter.terms.is_empty());

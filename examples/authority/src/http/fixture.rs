@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -17,8 +17,8 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use nodelock::{
-    ActivationRequestOptions, Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots,
-    Store, SystemRandom, Timestamp, Transport,
+    ActivationRequestOptions, Client, ClientBuilder, LicenseId, PublicKey, Roots, Store, SystemRandom,
+    Timestamp,
     authority::{ActivationFile, Found, LicenseKeyName, LicenseTerms, Query, decision::Change},
     fingerprint::{Component, Probe},
 };
@@ -26,10 +26,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Courier, Server, admin, log, metrics, peer::Peer, router};
+use super::{
+    Courier, Server, admin, log, metrics,
+    peer::Peer,
+    router,
+    watched::{Nowhere, Watched},
+};
 use crate::{
     domain::{
-        Account, Actor, Location, Occasion, Password, ProductId,
+        Account, Actor, AuditRow, Location, Occasion, Password, ProductId,
         rights::{Role, Scope},
     },
     keys::{self, renewal, renewal::NewCertificate},
@@ -142,9 +147,14 @@ impl Authority {
 
     /// Sells a license and returns its key.
     pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
+        self.sell_with(seats, |terms| terms.deactivations = deactivations).await
+    }
+
+    /// The same with other terms.
+    pub(super) async fn sell_with(&self, seats: u32, set: impl FnOnce(&mut LicenseTerms)) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let mut terms = LicenseTerms::new(id, PRODUCT, seats, occasion().time);
-        terms.deactivations = deactivations;
+        set(&mut terms);
         let sold = service::offers(&terms, 1).unwrap();
         let database = self.server.service.database();
         service::sell(database, None, &sold, Buyer::default(), || Ok(()), &occasion()).await.unwrap();
@@ -166,15 +176,19 @@ impl Authority {
 
     /// What a device sends in a call over the network: the first body of it.
     pub(super) fn sent(&self, name: &str, call: impl FnOnce(&Client)) -> Value {
-        let recorder = Recorder::default();
-        let authority = nodelock::Authority::new("https://authority/", recorder.clone()).attempts(1);
+        let watched = Watched::new(Nowhere);
+        let authority = nodelock::Authority::new("https://authority/", watched.clone()).attempts(1);
         call(&self.client(name).authority(authority).build().unwrap());
-        let bodies = recorder.0.lock().unwrap();
-        serde_json::from_slice(&bodies[0]).unwrap()
+        watched.take().remove(0).body
+    }
+
+    /// Where a device of that name has its store.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub(super) fn client(&self, name: &str) -> ClientBuilder {
-        let store = Store::in_directory(self.folder.path().join(name), None);
+        let store = Store::in_directory(self.place(name), None);
         // A virtual machine takes no other one's place, whatever the tests run on.
         Client::builder(PRODUCT, Roots::new([self.root])).store(store).probe(|| {
             Probe::from_values(
@@ -187,7 +201,18 @@ impl Authority {
 
     /// A device that has a seat.
     pub(super) async fn activated(&self, name: &str, key: &str) -> Client {
-        let (client, request) = self.device(name, key);
+        self.activated_with(name, ActivationRequestOptions::of_key(key)).await
+    }
+
+    /// The same of a computer that its owner calls so.
+    pub(super) async fn activated_as(&self, computer: &str, name: &str, key: &str) -> Client {
+        let options = ActivationRequestOptions::of_key(key).metadata("computer", computer);
+        self.activated_with(name, options).await
+    }
+
+    async fn activated_with(&self, name: &str, options: ActivationRequestOptions) -> Client {
+        let client = self.client(name).build().unwrap();
+        let request = client.begin(options).unwrap().to_base64url();
         let granted = self.call("/v1/activations", serde_json::json!({ "request": request })).await;
         client.accept(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
         client
@@ -208,6 +233,26 @@ impl Authority {
         let mut tx = self.server.service.database().write().await.unwrap();
         store::apply(&mut tx, &change, &occasion()).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// So many days pass in which nobody hears of the devices of any seat.
+    pub(super) async fn silence(&self, days: u64) {
+        let mut tx = self.server.service.database().write().await.unwrap();
+        for seat in store::seats(&mut tx).await.unwrap() {
+            let mut record = serde_json::to_value(&seat).unwrap();
+            record["contact"] = (seat.contact().unix_seconds() - days * 24 * 60 * 60).into();
+            let change = Change::Update(serde_json::from_value(record).unwrap());
+            store::apply(&mut tx, &change, &occasion()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// How many lines the audit has: something was done, or it is the same.
+    pub(super) async fn audit_lines(&self) -> usize {
+        let mut lines = 0;
+        let note = |row: crate::failure::Result<AuditRow>| row.map(|_| lines += 1);
+        service::audit(self.server.service.database(), 1000, &occasion(), note).await.unwrap();
+        lines
     }
 
     /// Takes the database away, which fails whatever asks it from here on.
@@ -296,17 +341,6 @@ impl Authority {
     pub(super) async fn ask_as_operator(&self, path: &str) -> WholeResponse {
         let request = Request::get(path).body(Body::empty()).unwrap();
         read(self.operators.clone().oneshot(request).await.unwrap()).await
-    }
-}
-
-/// A network that loses everything, and keeps what it was given.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Transport for Recorder {
-    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
-        self.0.lock().unwrap().push(post.body.to_vec());
-        Err(nodelock::Error::about(ErrorKind::Unreachable, "network"))
     }
 }
 

@@ -18,6 +18,10 @@ mod expiring;
 #[cfg(test)]
 mod fixture;
 mod health;
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests use a part of it")]
+#[path = "../../tests/support/html.rs"]
+mod html;
 pub(crate) mod log;
 mod mailer;
 mod metrics;
@@ -32,6 +36,10 @@ mod reload;
 mod retention;
 mod seals;
 pub(crate) mod tls;
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests use a part of it")]
+#[path = "../../../../tests/support/watched.rs"]
+mod watched;
 mod webhooks;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};

@@ -3,19 +3,17 @@
 use std::{
     collections::BTreeMap,
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use nodelock::Timestamp;
 use serde_json::Value;
 
+use super::waiting::{CLAIM, wait};
 use crate::support::{
     responder::{Received, Responder, http},
     server::{Authority, PRODUCT},
 };
-
-/// Longer than an attempt belongs to the server that makes it.
-const CLAIM: u64 = 61;
 
 /// Where the server is killed.
 #[derive(Clone, Copy)]
@@ -26,22 +24,6 @@ enum Kill {
     Unanswered,
     /// Once the receiver has answered, whether that is noted or not.
     Answered,
-}
-
-/// Waits until something is there. An attempt that failed because the machine is busy is never made again by a clock
-/// that stands still, so the clock is moved on now and then.
-fn wait(what: &str, authority: &Authority, now: &mut u64, mut is_there: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(240);
-    let mut patience = Instant::now() + Duration::from_secs(30);
-    while !is_there() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        if Instant::now() > patience {
-            *now += CLAIM;
-            authority.clock().set(*now);
-            patience = Instant::now() + Duration::from_secs(30);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The id and the number of an event that came.

@@ -1,20 +1,12 @@
 //! Mails are sent at least once, in order and with one id each, wherever the server is killed.
 #![cfg(unix)]
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::Path,
-    thread,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{collections::BTreeSet, fs, path::Path, time::SystemTime};
 
 use nodelock::Timestamp;
 
+use super::waiting::{CLAIM, wait};
 use crate::support::server::{Authority, PRODUCT};
-
-/// Longer than an attempt belongs to the server that makes it.
-const CLAIM: u64 = 61;
 
 /// Keeps each mail in the folder, under the number of those before it, and goes on while a file is there.
 const PROGRAM: &str = "cat > \"$1/new.$$\"; n=$(ls \"$1\" | grep -c came); mv \"$1/new.$$\" \"$1/came.$n\"; \
@@ -28,22 +20,6 @@ fn came(folder: &Path) -> Vec<String> {
         line.unwrap_or_else(|| panic!("no id: {mail}"))
     };
     (0..).map_while(mail).map(id).collect()
-}
-
-/// Waits until something is there. What failed because the machine is busy is never tried again by a clock that stands
-/// still, so the clock is moved on now and then.
-fn wait(what: &str, authority: &Authority, now: &mut u64, mut is_there: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(240);
-    let mut patience = Instant::now() + Duration::from_secs(30);
-    while !is_there() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        if Instant::now() > patience {
-            *now += CLAIM;
-            authority.clock().set(*now);
-            patience = Instant::now() + Duration::from_secs(30);
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

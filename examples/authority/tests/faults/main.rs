@@ -7,6 +7,7 @@ mod mails;
 mod network;
 mod over_time;
 mod races;
+mod waiting;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 

@@ -3,46 +3,23 @@
 use std::{
     fs,
     net::TcpListener,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use nodelock::{
     Answer, CancelToken, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Renewal, Roots, Store,
-    Timestamp, Transport, Verdict,
+    Transport, Verdict,
     code::{DeactivationCode, LicenseKey, ReleaseSecret},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
     calls::{base64url, http, kind},
-    server::{Authority, Engine, PRODUCT, Server},
-    vendor::{TestClock, machine},
+    server::{Authority, PRODUCT},
+    watched::{Sent, Watched},
 };
-
-/// Calls something before each request, and keeps every body that was sent.
-struct Watched {
-    inner: HttpTransport,
-    before: Box<dyn Fn(&str) + Send + Sync>,
-    sent: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl Watched {
-    fn new(before: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        Self { inner: http(), before: Box::new(before), sent: Arc::default() }
-    }
-}
-
-impl Transport for Watched {
-    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
-        let path = post.url.splitn(4, '/').nth(3).unwrap();
-        (self.before)(path);
-        let body = serde_json::from_slice(post.body).unwrap();
-        self.sent.lock().unwrap().push((format!("/{path}"), body));
-        self.inner.post(post)
-    }
-}
 
 fn is_active(client: &Client) -> bool {
     *client.check().unwrap().verdict() == Verdict::Active
@@ -137,8 +114,8 @@ fn a_server_that_dies_leaves_the_license_or_the_proof() {
 
     // Between the question and the proof: the proof stays.
     let victim = authority.clone();
-    let killing = Watched::new(move |path| {
-        if path == "v1/deactivations" {
+    let killing = Watched::new(http()).before(move |post| {
+        if post.url.ends_with("/v1/deactivations") {
             victim.kill();
         }
     });
@@ -314,85 +291,6 @@ fn an_exhausted_allowance_is_reported_while_the_license_is_active() {
     assert!(error.deactivation().is_none() && is_active(&two));
 }
 
-#[test]
-fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    let watched = Watched::new(|_| {});
-    let sent = watched.sent.clone();
-    let device = authority.device_over("device", watched);
-    device.activate(&key).unwrap();
-    let state = authority.folder.path().join("device/state");
-    let mut bytes = fs::read(&state).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&state, bytes).unwrap();
-    assert!(matches!(device.check().unwrap().verdict(), Verdict::Damaged { .. }));
-    assert!(device.recover().unwrap().is_usable());
-    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
-
-    let (path, recovery) = sent.lock().unwrap().last().unwrap().clone();
-    assert_eq!(authority.post(&path, &recovery).status, 200, "the same again has the same answer");
-    device.deactivate(Reason::Moved).unwrap();
-    device.activate(&key).unwrap();
-    // The network delivers the old message once more: it must not free the seat that the device has now.
-    assert_eq!(authority.post(&path, &recovery).problem(), (410, "given-up".into()));
-    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
-
-    // A device without any seat has nothing to recover.
-    let other = authority.device("other");
-    let other_key = authority.sell("1", &[]);
-    other.activate(&other_key).unwrap();
-    other.deactivate(Reason::Moved).unwrap();
-    fs::write(authority.folder.path().join("other/state"), b"").unwrap();
-    assert_eq!(kind(other.recover()), ErrorKind::UnknownSeat);
-    assert!(other.activate(&key).is_err());
-    other.cancel().unwrap();
-    assert!(other.activate(&other_key).unwrap().is_usable());
-}
-
-/// A recovery names no seat, so one that the network delivers late must not free what the device was granted since.
-#[test]
-fn a_recovery_that_comes_late_frees_no_later_seat() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    let clock = TestClock::at(Timestamp::from(SystemTime::now()).unix_seconds());
-    let folder = authority.folder.path().join("device");
-    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
-        .store(Store::in_directory(&folder, None))
-        .clock(clock.clone())
-        .authority(nodelock::Authority::new(format!("http://{}", authority.address), http()))
-        .build()
-        .unwrap();
-    let damage = || fs::write(folder.join("state"), b"").unwrap();
-    device.activate(&key).unwrap();
-    damage();
-    let late = json!({ "request": device.recover_offline().unwrap().to_base64url() });
-    damage();
-    clock.advance_days(1);
-    device.recover().unwrap();
-    for again in [false, true] {
-        if again {
-            device.deactivate(Reason::Moved).unwrap();
-            device.activate(&key).unwrap();
-        }
-        let refused = authority.post("/v1/activations", &late).problem();
-        assert_eq!(refused, (409, "outdated".into()));
-        let handle = device.check_in().unwrap().license().unwrap().handle.to_string();
-        assert_eq!(authority.taken(), [handle]);
-    }
-
-    // The device whose clock is behind is told so, and may ask again when it is right.
-    damage();
-    clock.set(0);
-    assert_eq!(kind(device.recover()), ErrorKind::Outdated);
-    assert!(device.pending().unwrap().is_none());
-    clock.set(Timestamp::from(SystemTime::now()).unix_seconds());
-    clock.advance_days(1);
-    assert!(device.recover().unwrap().is_usable());
-    assert_eq!(authority.taken().len(), 1);
-}
-
 /// Answers a deactivation with what the one before was answered.
 struct Behind {
     inner: HttpTransport,
@@ -433,129 +331,12 @@ fn the_receipt_of_an_earlier_seat_is_no_answer() {
     assert!(device.outstanding().unwrap().is_empty());
 }
 
-/// Damages what a device knows of its seat; its key stays.
-fn lose(authority: &Authority, device: &str) {
-    fs::write(authority.folder.path().join(device).join("state"), b"damaged").unwrap();
-}
-
-/// License, handle and state of each seat, in the order of the handles. One that was cancelled may have no license.
-fn seats(authority: &Authority) -> Vec<[String; 3]> {
-    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap_or_default().to_owned();
-    let seats = authority.seats();
-    let mut seats: Vec<_> =
-        seats.iter().map(|seat| ["license", "handle", "state"].map(|name| text(seat, name))).collect();
-    seats.sort();
-    seats
-}
-
-#[test]
-fn a_recovery_that_is_refused_leaves_the_lost_seat_active() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    let client = |folder: &str, machine_name: &'static str| {
-        Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
-            .store(Store::in_directory(authority.folder.path().join(folder), None))
-            .probe(move || machine(machine_name))
-            .authority(nodelock::Authority::new(format!("http://{}", authority.address), http()))
-            .build()
-            .unwrap()
-    };
-    client("device", "one").activate(&key).unwrap();
-    let before = seats(&authority);
-    let [license, handle, _] = before[0].clone();
-    // What the authority writes of a refusal is about the request that the device takes back, never about the lost
-    // seat.
-    let lost = || authority.actions().iter().filter(|(_, action)| action == "lost").count();
-    let is_as_before = || {
-        assert!(seats(&authority).contains(&[license.clone(), handle.clone(), "active".into()]));
-        assert_eq!((authority.taken(), lost()), (vec![handle.clone()], 0));
-    };
-
-    // A copy of the whole store on another machine gets no renewal.
-    let (from, to) = (authority.folder.path().join("device"), authority.folder.path().join("copy"));
-    fs::create_dir(&to).unwrap();
-    for file in ["state", "device.key"] {
-        fs::copy(from.join(file), to.join(file)).unwrap();
-    }
-    assert_eq!(kind(client("copy", "two").check_in()), ErrorKind::WrongMachine);
-    is_as_before();
-
-    // The license is suspended just when the store is lost.
-    authority.vendor(&["license", "suspend", &license]);
-    lose(&authority, "device");
-    let device = client("device", "one");
-    assert_eq!(kind(device.recover()), ErrorKind::LicenseEnded);
-    is_as_before();
-    authority.vendor(&["license", "resume", &license]);
-    assert!(!device.check().unwrap().is_usable());
-
-    // The device's key was copied to another machine.
-    let to = authority.folder.path().join("thief");
-    fs::create_dir(&to).unwrap();
-    fs::copy(from.join("device.key"), to.join("device.key")).unwrap();
-    assert_eq!(kind(client("thief", "two").recover()), ErrorKind::WrongMachine);
-    is_as_before();
-
-    // A refusal for good took the request back; asking anew is all there is to do.
-    assert!(device.recover().unwrap().is_usable());
-    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
-    assert_eq!((authority.taken(), lost()), (vec![recovered], 1));
-    assert!(seats(&authority).contains(&[license, handle, "returned".into()]));
-}
-
-#[test]
-fn a_seat_that_is_held_is_not_recovered() {
-    let authority = Authority::new();
-    let key = authority.sell("2", &["--deactivations", "1"]);
-    let (one, two) = (authority.device("one"), authority.device("two"));
-    one.activate(&key).unwrap();
-    two.activate(&key).unwrap();
-    // Both licenses say that one deactivation is left, and only one of them is right.
-    one.deactivate(Reason::Moved).unwrap();
-    two.deactivate_offline(Reason::Moved).unwrap();
-    assert_eq!(two.online().hand_in().unwrap()[0].outcome, Outcome::Held);
-    let before = seats(&authority);
-    assert_eq!(before.iter().filter(|[_, _, state]| state == "held").count(), 1);
-    lose(&authority, "two");
-    assert_eq!(kind(authority.device("two").recover()), ErrorKind::UnknownSeat);
-    for seat in &before {
-        assert!(seats(&authority).contains(seat), "{seat:?} has changed");
-    }
-    // It is held for that very device, which gets it by its license key.
-    assert!(two.activate(&key).unwrap().is_usable());
-    assert_eq!(authority.taken().len(), 1);
-}
-
-#[test]
-fn a_recovery_takes_nothing_of_another_license() {
-    let authority = Authority::new();
-    let (first_key, second_key) = (authority.sell("1", &[]), authority.sell("1", &[]));
-    let device = authority.device("device");
-    device.activate(&first_key).unwrap();
-    let first = seats(&authority)[0].clone();
-    // Its record is gone, not damaged, so it knows of no seat and takes one of another license.
-    fs::remove_file(authority.folder.path().join("device/state")).unwrap();
-    // Which seat was granted last goes by whole seconds.
-    thread::sleep(Duration::from_millis(1100));
-    device.activate(&second_key).unwrap();
-    let second = seats(&authority).into_iter().find(|seat| *seat != first).unwrap();
-    lose(&authority, "device");
-    assert!(device.recover().unwrap().is_usable());
-    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
-    let [license, handle, _] = second;
-    let mut expected =
-        vec![first, [license.clone(), handle, "returned".into()], [license, recovered, "active".into()]];
-    expected.sort();
-    assert_eq!(seats(&authority), expected);
-}
-
 #[test]
 fn copies_of_a_store_are_found_and_echoes_are_not_taken_for_them() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
-    let watched = Watched::new(|_| {});
-    let sent = watched.sent.clone();
-    let device = authority.device_over("device", watched);
+    let watched = Watched::new(http());
+    let device = authority.device_over("device", watched.clone());
     device.activate(&key).unwrap();
     let copies = || authority.seats()[0]["copies"].as_u64().unwrap();
     let copy = || {
@@ -571,7 +352,7 @@ fn copies_of_a_store_are_found_and_echoes_are_not_taken_for_them() {
     let mut first = Vec::new();
     for _ in 0..4 {
         let license = device.check_in().unwrap().license().unwrap().as_bytes().to_vec();
-        let (path, request) = sent.lock().unwrap().last().unwrap().clone();
+        let Sent { path, body: request, .. } = watched.last();
         for _ in 0..2 {
             let echo = authority.post(&path, &request).json();
             let license = json!(base64url(&license));
@@ -620,12 +401,11 @@ fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let (device, other) = (authority.device("device"), authority.device("other"));
-    let watched = Watched::new(|_| {});
-    let sent = watched.sent.clone();
-    let device_watched = authority.device_over("device", watched);
+    let watched = Watched::new(http());
+    let device_watched = authority.device_over("device", watched.clone());
     device.activate(&key).unwrap();
     device_watched.check_in().unwrap();
-    let check_in = sent.lock().unwrap().last().unwrap().1["request"].as_str().unwrap().to_owned();
+    let check_in = watched.last().body["request"].as_str().unwrap().to_owned();
     let request = other.begin(&key).unwrap().to_base64url();
     let cancelled = other.cancel().unwrap();
     let proof = base64url(cancelled.proof());
@@ -683,43 +463,6 @@ fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
     assert_eq!((authority.seats(), authority.actions().len()), before);
 }
 
-#[test]
-fn an_operator_sees_health_metrics_and_the_description() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    authority.device("device").activate(&key).unwrap();
-    let health = authority.get("/healthz");
-    assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
-    let metrics = authority.metrics();
-    for line in [
-        "nodelock_http_requests_total{endpoint=\"/v1/activations\",status=\"200\"} 1",
-        "nodelock_http_request_duration_seconds_count{endpoint=\"/v1/activations\"} 1",
-        "nodelock_seats{state=\"active\"} 1",
-    ] {
-        assert!(metrics.lines().any(|is| is == line), "{line}\n{metrics}");
-    }
-    let description = authority.get("/openapi.json").json();
-    assert_eq!(description["openapi"], "3.1.0");
-    assert!(description["paths"]["/v1/deactivations/preflight"]["post"].is_object());
-    let unwanted = authority.get("/healthz?secret=123");
-    assert_eq!(unwanted.status, 200);
-    let log = fs::read_to_string(authority.directory().join("log")).unwrap();
-    assert!(log.contains("\"route\":\"/healthz\"") && !log.contains("secret"));
-}
-
-#[cfg(unix)]
-#[test]
-fn a_server_stops_in_good_order() {
-    let authority = Authority::new();
-    let server = &mut authority.server.lock().unwrap().process;
-    let start = Instant::now();
-    let killed =
-        std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert!(server.wait().unwrap().success());
-    assert!(start.elapsed() < Duration::from_secs(5));
-}
-
 /// The same message with one bit of its signature changed.
 fn flipped(text: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -727,30 +470,6 @@ fn flipped(text: &str) -> String {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     base64url(&bytes)
-}
-
-#[test]
-fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join("authority");
-    fs::create_dir(&directory).unwrap();
-    let engine = Engine::chosen();
-    engine.create_database(&directory);
-    let first = ["--create", "--product", PRODUCT].map(str::to_owned);
-    let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
-    Server::start(&engine, &directory, "127.0.0.1:0", &first).kill();
-    let made = root();
-    let log = fs::read_to_string(directory.join("log")).unwrap();
-    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
-    assert_eq!((&line["event"], &line["root"]), (&"set-up".into(), &made.trim().into()));
-    for options in [&first[..], &first[1..]] {
-        Server::start(&engine, &directory, "127.0.0.1:0", options).kill();
-        assert_eq!(root(), made);
-    }
-    let other =
-        engine.command(&directory, &["serve", "--listen", "127.0.0.1:0", "--product", "Another", "--json"]);
-    let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();
-    assert_eq!(refused["error"], "wrong-product");
 }
 
 #[test]
@@ -764,35 +483,4 @@ fn a_refused_activation_may_be_tried_for_ever() {
     }
     holder.deactivate(Reason::Moved).unwrap();
     assert!(device.activate(&key).unwrap().is_usable());
-}
-
-/// A recovery is granted, its answer is lost, and its request is taken back: what it was granted comes along as given
-/// up.
-#[test]
-fn a_recovery_that_was_taken_back_can_be_made_again() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    let device = authority.device("device");
-    device.activate(&key).unwrap();
-    lose(&authority, "device");
-    let lost = device.recover_offline().unwrap().to_base64url();
-    assert_eq!(authority.post("/v1/activations", &json!({ "request": lost })).status, 200);
-    device.cancel().unwrap();
-    assert!(device.recover().unwrap().is_usable());
-    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
-}
-
-#[test]
-fn what_a_server_notes_is_sealed_a_moment_later() {
-    let authority = Authority::new();
-    let key = authority.sell("1", &[]);
-    assert!(authority.device("device").activate(&key).unwrap().is_usable());
-    let is_sealed = || {
-        let verified = authority.vendor(&["audit", "verify"]);
-        verified["unsealed"] == 0 && verified["lines"].as_u64() == Some(authority.audit().len() as u64)
-    };
-    assert!((0..600).any(|_| {
-        thread::sleep(Duration::from_millis(50));
-        is_sealed()
-    }));
 }

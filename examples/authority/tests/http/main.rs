@@ -3,7 +3,9 @@
 mod client_proxy;
 mod copies;
 mod device;
+mod operator;
 mod over_time;
+mod recovery;
 mod reverse_proxy;
 mod strangers;
 mod tls;

@@ -14,7 +14,8 @@ use nodelock::{
 use serde_json::json;
 
 use crate::support::{
-    portal::{OURS, Text, body, content_type},
+    html::{Text, body, content_type},
+    portal::OURS,
     server::Authority,
 };
 

@@ -8,8 +8,9 @@ use std::{
 };
 
 use crate::support::{
+    html::{File, Text, body, content_type},
     ledger::Ledger,
-    portal::{File, OURS, Page, Text, body, content_type},
+    portal::{OURS, Page},
     requests::WholeResponse,
     server::{Authority, POSTGRES},
 };

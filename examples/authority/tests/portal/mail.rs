@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     forms::TAKEN,
-    portal::{File, Text},
+    html::{File, Text},
     server::Authority,
 };
 

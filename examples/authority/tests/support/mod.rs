@@ -14,11 +14,14 @@ pub mod proxy;
 pub mod responder;
 #[path = "../../../../tests/support/vendor.rs"]
 pub mod vendor;
+#[path = "../../../../tests/support/watched.rs"]
+pub mod watched;
 
 pub mod administration;
 pub mod clock;
 #[cfg(unix)]
 pub mod hosts;
+pub mod html;
 pub mod ledger;
 pub mod network;
 pub mod over;

@@ -16,6 +16,8 @@ mod page;
 mod paper;
 mod redeem;
 mod seats;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::sync::Arc;
@@ -31,17 +33,23 @@ use axum::{
 
 use super::{Server, problem::Problem};
 
+/// Every page, by its address.
+pub(super) fn pages() -> [(&'static str, MethodRouter<Arc<Server>>); 6] {
+    [
+        ("/", get(page::home)),
+        ("/seats", get(seats::form).post(seats::show)),
+        ("/seats/free", post(free::free)),
+        ("/redeem", get(redeem::form).post(redeem::redeem)),
+        ("/activate", get(activate::form).post(activate::activate)),
+        ("/download", post(download::download)),
+    ]
+}
+
 pub(super) fn routes(server: &Arc<Server>) -> Router<Arc<Server>> {
-    let pages = Router::new()
-        .route("/", page(get(page::home)))
-        .route("/seats", page(get(seats::form).post(seats::show)))
-        .route("/seats/free", page(post(free::free)))
-        .route("/redeem", page(get(redeem::form).post(redeem::redeem)))
-        .route("/activate", page(get(activate::form).post(activate::activate)))
-        .route("/download", page(post(download::download)))
-        .route_layer(middleware::from_fn_with_state(server.clone(), guard::admit));
+    let pages =
+        pages().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, page(route)));
     Router::new()
-        .merge(pages)
+        .merge(pages.route_layer(middleware::from_fn_with_state(server.clone(), guard::admit)))
         .route(
             "/portal.css",
             get(async || asset("text/css; charset=utf-8", include_str!("static/portal.css"))),

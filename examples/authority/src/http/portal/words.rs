@@ -66,6 +66,9 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::WrongMachine), Task::Renew) => say("This was written on another computer")
             .text("The license is bound to the computer that was activated, and too much of that one has changed.")
             .text("Nothing was renewed. On the computer, make a new request with the license key, or ask the vendor."),
+        (Some(Kind::WrongMachine), Task::Activate) => say("This was written on another computer")
+            .text("The request wants to recover a license that is bound to another computer, or too much of this one has changed.")
+            .text("On the computer, cancel it and make a new request with the license key, or ask the vendor."),
         (Some(Kind::Outdated), Task::Renew) => say("A later check-in came before this one")
             .text("Nothing was renewed. Let the application write a new check-in, and hand that in."),
         (Some(Kind::Outdated), Task::Activate) => say("This request is too old")
@@ -211,5 +214,109 @@ fn duration(wait: Duration) -> String {
         seconds @ ..90 => format!("{} seconds", seconds.max(1)),
         seconds @ ..5400 => format!("{} minutes", seconds.div_ceil(60)),
         seconds => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASKS: [Task; 6] =
+        [Task::Seats, Task::Redeem, Task::Activate, Task::Renew, Task::Release, Task::Download];
+
+    /// Of what an authority refuses, what has no words of its own in that task: it cannot come up there, or that it
+    /// cannot be read is all there is to say. A new kind belongs into `refusal`, or here.
+    fn unsaid(task: Task) -> &'static [ErrorKind] {
+        use ErrorKind as Kind;
+        match task {
+            Task::Seats | Task::Download => &[
+                Kind::UnreadableCode,
+                Kind::DeactivationNotAllowed,
+                Kind::UnknownLicense,
+                Kind::UnknownSeat,
+                Kind::Malformed,
+                Kind::WrongType,
+                Kind::WrongMachine,
+                Kind::Outdated,
+            ],
+            Task::Redeem => &[
+                Kind::UnreadableCode,
+                Kind::DeactivationNotAllowed,
+                Kind::UnknownLicense,
+                Kind::UnknownSeat,
+                Kind::Malformed,
+                Kind::WrongMachine,
+                Kind::Outdated,
+            ],
+            Task::Activate => &[Kind::UnreadableCode, Kind::DeactivationNotAllowed, Kind::Malformed],
+            Task::Renew => &[
+                Kind::UnreadableCode,
+                Kind::DeactivationNotAllowed,
+                Kind::UnknownLicense,
+                Kind::Malformed,
+                Kind::WrongType,
+            ],
+            Task::Release => &[
+                Kind::UnreadableCode,
+                Kind::UnknownLicense,
+                Kind::Malformed,
+                Kind::WrongType,
+                Kind::WrongMachine,
+                Kind::Outdated,
+            ],
+        }
+    }
+
+    fn told() -> impl Iterator<Item = ErrorKind> {
+        ErrorKind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| *kind == ErrorKind::ServerFailed || kind.http_status() != 500)
+    }
+
+    #[test]
+    fn each_refusal_has_words_of_its_own_or_is_known_to_need_none() {
+        for task in TASKS {
+            let title = |kind| refusal(&Problem::of(kind), task).title;
+            // Nothing is said of it anywhere.
+            let default = title(ErrorKind::Malformed);
+            let unsaid_here: Vec<ErrorKind> = told().filter(|kind| title(*kind) == default).collect();
+            assert_eq!(unsaid_here, unsaid(task), "{default}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_said_in_sentences_and_in_no_jargon() {
+        let statuses = [400, 403, 404, 405, 408, 415].map(|status| StatusCode::from_u16(status).unwrap());
+        let mut titles = std::collections::BTreeSet::new();
+        let plain = statuses.map(|status| (Problem::http(status), Task::Download));
+        let refused = TASKS.into_iter().flat_map(|task| told().map(move |kind| (Problem::of(kind), task)));
+        for (problem, task) in plain.into_iter().chain(refused) {
+            let notice = refusal(&problem, task);
+            assert_eq!((notice.status, notice.kind), (problem.status(), problem.kind()));
+            assert!(!notice.text.is_empty() && !notice.title.ends_with('.'), "{}", notice.title);
+            for text in notice.text.iter().chain([&notice.title]) {
+                assert!(*text == notice.title || text.ends_with('.'), "{text}");
+                let code = problem.kind().map(ErrorKind::code).filter(|code| code.contains('-'));
+                assert!(code.is_none_or(|code| !text.contains(code)), "{text}");
+            }
+            if problem.kind().is_none() {
+                assert!(titles.insert(notice.title), "two statuses are called the same");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        for (seconds, words) in [
+            (0, "1 seconds"),
+            (89, "89 seconds"),
+            (90, "2 minutes"),
+            (900, "15 minutes"),
+            (901, "16 minutes"),
+            (5400, "2 hours"),
+        ] {
+            assert_eq!(duration(Duration::from_secs(seconds)), words);
+        }
     }
 }

@@ -8,7 +8,10 @@ use nodelock::{
 use serde_json::json;
 
 use super::{Database, apply, at, empty, inserted, request, seat, sold};
-use crate::store::{Locks, Tx, count_by_state, sql::query};
+use crate::{
+    dice::Dice,
+    store::{Locks, Tx, count_by_state, sql::query},
+};
 
 const WRITERS: u32 = 4;
 const CHANGES_OF_A_ROUND: usize = 250;
@@ -16,7 +19,7 @@ const ROUNDS: usize = 10;
 
 /// One who changes seats and evidence at random, and remembers what was committed.
 struct Writer {
-    dice: u64,
+    dice: Dice,
     request: ActivationRequest,
     licenses: Vec<LicenseId>,
     next_handle: u32,
@@ -27,22 +30,14 @@ struct Writer {
 }
 
 impl Writer {
-    fn below(&mut self, most: usize) -> usize {
-        // xorshift64
-        self.dice ^= self.dice << 13;
-        self.dice ^= self.dice >> 7;
-        self.dice ^= self.dice << 17;
-        usize::try_from(self.dice % most as u64).unwrap()
-    }
-
     fn handle(&mut self) -> Handle {
         self.next_handle += 1;
         Handle::new(self.next_handle).unwrap()
     }
 
     fn seat(&mut self, handle: Handle, license: LicenseId) -> Seat {
-        let state = SeatState::ALL[self.below(SeatState::ALL.len())].name();
-        let counted = self.below(2) == 1;
+        let state = SeatState::ALL[self.dice.below(SeatState::ALL.len())].name();
+        let counted = self.dice.below(2) == 1;
         seat(
             &self.request,
             license,
@@ -52,9 +47,9 @@ impl Writer {
 
     /// Makes one random change. What it is remembered by comes back.
     async fn change(&mut self, tx: &mut Tx, seats: &mut Vec<Seat>, evidence: &mut Vec<Evidence>) {
-        match self.below(8) {
+        match self.dice.below(8) {
             0..3 => {
-                let license = self.below(self.licenses.len());
+                let license = self.dice.below(self.licenses.len());
                 let license = self.licenses[license];
                 let handle = self.handle();
                 let seat = self.seat(handle, license);
@@ -62,14 +57,14 @@ impl Writer {
                 seats.push(seat);
             }
             3..6 if !seats.is_empty() => {
-                let at_seat = self.below(seats.len());
+                let at_seat = self.dice.below(seats.len());
                 let (handle, license) = (seats[at_seat].handle(), seats[at_seat].license_id());
                 let seat = self.seat(handle, license.unwrap_or(LicenseId::NONE));
                 apply(tx, &Change::Update(seat.clone()), &at(0)).await.unwrap();
                 seats[at_seat] = seat;
             }
             6 if !evidence.is_empty() => {
-                let forgotten = evidence.swap_remove(self.below(evidence.len()));
+                let forgotten = evidence.swap_remove(self.dice.below(evidence.len()));
                 apply(tx, &Change::Forget(forgotten), &at(0)).await.unwrap();
             }
             _ => {
@@ -86,11 +81,11 @@ impl Writer {
         while changes < CHANGES_OF_A_ROUND {
             let (mut seats, mut evidence) = (self.seats.clone(), self.evidence.clone());
             let mut tx = database.write_with(&Locks::default()).await.unwrap();
-            for _ in 0..=self.below(6) {
+            for _ in 0..=self.dice.below(6) {
                 self.change(&mut tx, &mut seats, &mut evidence).await;
                 changes += 1;
             }
-            let end = self.below(8).saturating_sub(5);
+            let end = self.dice.below(8).saturating_sub(5);
             self.ends[end] += 1;
             match end {
                 0 => {
@@ -151,7 +146,7 @@ async fn counters_are_what_a_count_finds_after_10_000_random_changes_with_failur
     }
     tx.commit().await.unwrap();
     let writer = |number: u32| Writer {
-        dice: u64::from(number) + 0x9e37_79b9,
+        dice: Dice(number.into()),
         request: request().0,
         licenses: licenses.clone(),
         next_handle: number << 20,

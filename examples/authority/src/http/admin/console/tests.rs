@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::{body::Body, extract::Request, http::header};
-use nodelock::{ActivationRequestOptions, Client, Reason, authority::decision::Change, code::Handle};
+use nodelock::{Client, Reason, authority::decision::Change, code::Handle};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
-    super::super::fixture::{Authority, WholeResponse},
+    super::super::{
+        fixture::{Authority, WholeResponse},
+        html::{self, content_type, hidden},
+    },
     Deed, ENTRIES, PAGES,
 };
 use crate::{
@@ -19,7 +22,6 @@ use crate::{
     service, store,
 };
 
-const BOUNDARY: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
 /// What a customer may call a computer.
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
 
@@ -27,13 +29,10 @@ fn operator() -> Occasion {
     Occasion { time: std::time::SystemTime::now().into(), actor: Actor::Vendor("test".into()) }
 }
 
-fn body(fields: &[(&str, &str)]) -> String {
-    let mut body = String::new();
-    for (name, value) in fields {
-        body +=
-            &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-    }
-    body + &format!("--{BOUNDARY}--\r\n")
+/// The body of a form with these texts.
+fn body(fields: &[(&str, &str)]) -> Vec<u8> {
+    let fields: Vec<_> = fields.iter().map(|(name, value)| html::Text(name, value)).collect();
+    html::body(&fields)
 }
 
 /// Somebody at a browser.
@@ -63,7 +62,7 @@ impl<'a> Browser<'a> {
     async fn post(&self, path: &str, fields: &[(&str, &str)]) -> WholeResponse {
         let request = self
             .request("POST", path)
-            .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}"))
+            .header(header::CONTENT_TYPE, content_type())
             .header("sec-fetch-site", "same-origin");
         let page = self.authority.administer(request.body(Body::from(body(fields))).unwrap()).await;
         check(&page);
@@ -92,17 +91,6 @@ fn location(response: &WholeResponse) -> &str {
     response.headers[header::LOCATION].to_str().unwrap()
 }
 
-/// The hidden fields of the form in the main part of a page.
-fn hidden(html: &str) -> Vec<(String, String)> {
-    let main = html.split_once("<main").unwrap().1;
-    let fields = main.split("<input type=\"hidden\" name=\"").skip(1);
-    let field = |field: &str| {
-        let (name, rest) = field.split_once("\" value=\"")?;
-        Some((name.to_owned(), rest.split_once('"')?.0.replace("&#34;", "\"")))
-    };
-    fields.filter_map(field).collect()
-}
-
 /// The token of the forms of a page.
 fn token_of(html: &str) -> &str {
     html.split_once("name=\"token\" value=\"").unwrap().1.split_once('"').unwrap().0
@@ -120,31 +108,8 @@ fn check(response: &WholeResponse) {
     if response.status == 303 {
         return;
     }
-    let html = &response.body;
-    assert_eq!(header("content-type"), "text/html; charset=utf-8", "{html}");
-    assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"") && html.trim_end().ends_with("</html>"));
-    assert_eq!(html.matches("<h1").count(), 1, "{html}");
-    for script in html.split("<script").skip(1) {
-        assert!(script.starts_with(" src=\"/console/console.js\" defer></script>"), "{html}");
-    }
-    for tag in html.split('<').skip(1).filter_map(|tag| tag.split_once('>')).map(|(tag, _)| tag) {
-        for unwanted in ["style", "iframe", "object", "img", "base"] {
-            assert!(!tag.starts_with(unwanted), "{tag}");
-        }
-        // Every other part is a value, in which a quote is never itself.
-        let names: String = tag.split('"').step_by(2).collect();
-        assert!(!names.contains(" style=") && !names.contains(" on"), "{tag}");
-        for (name, value) in tag.split("=\"").zip(tag.split("=\"").skip(1)) {
-            if name.ends_with("href") || name.ends_with("src") || name.ends_with("action") {
-                assert!(value.starts_with("/console") || value == "#main\"", "{tag}");
-            }
-        }
-    }
-    // Every field has a name that is read out.
-    for id in html.split(" id=\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(id, _)| id) {
-        let is_field = html.contains(&format!(" id=\"{id}\" name=\"{id}\""));
-        assert!(!is_field || html.contains(&format!("<label for=\"{id}\">")), "{id}");
-    }
+    assert_eq!(header("content-type"), "text/html; charset=utf-8", "{}", response.body);
+    html::check(&response.body, "/console/console.js", "/console");
 }
 
 /// What the pages are tried with: one of everything.
@@ -181,7 +146,7 @@ impl World {
         let sold = post("2", "/v1/admin/licenses", sale).await;
         let (license, key) = (&sold["licenses"][0]["id"], &sold["licenses"][0]["key"]);
         let (license, key) = (license.as_str().unwrap().to_owned(), key.as_str().unwrap().to_owned());
-        let device = activate(&authority, "device", &key, HOSTILE).await;
+        let device = authority.activated_as(HOSTILE, "device", &key).await;
         let hook = json!({ "url": "https://shop.example/hook" });
         let webhook = post("3", "/v1/admin/webhooks", hook).await["id"].as_str().unwrap().to_owned();
         let new = json!({ "name": HOSTILE, "license": license, "limit": 3 });
@@ -233,15 +198,6 @@ impl World {
     async fn actions(&self) -> Vec<String> {
         self.audit().await.into_iter().map(|line| line.action).collect()
     }
-}
-
-async fn activate(authority: &Authority, name: &str, key: &str, computer: &str) -> Client {
-    let client = authority.client(name).build().unwrap();
-    let options = ActivationRequestOptions::of_key(key).metadata("computer", computer);
-    let request = client.begin(options).unwrap().to_base64url();
-    let granted = authority.call("/v1/activations", json!({ "request": request })).await.json();
-    client.accept(granted["license"].as_str().unwrap().as_bytes()).unwrap();
-    client
 }
 
 /// Pages and deeds about what is not of one seller: no limited right reaches them.
@@ -327,8 +283,7 @@ async fn forms_of_other_websites_and_sessions_do_nothing() {
         ("origin", "null"),
     ] {
         let request = vendor.request("POST", &path).header(name, value).header(header::HOST, "authority");
-        let request =
-            request.header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={BOUNDARY}"));
+        let request = request.header(header::CONTENT_TYPE, content_type());
         let form = Body::from(body(&[("token", &own), ("once", "a")]));
         let refused = world.authority.administer(request.body(form).unwrap()).await;
         check(&refused);
@@ -396,7 +351,7 @@ async fn every_deed_about_a_license_is_done_by_clicking() {
     assert!(owner.get(&license).await.body.contains("4 of 5"));
     let reset = deed("reset-deactivations", &[("reason", "a courtesy"), ("extra", "")]).await;
     assert!(reset.contains("The counter is reset") && reset.contains("5 of 5"), "{reset}");
-    activate(&world.authority, "again", &world.key, "NW-2").await;
+    world.authority.activated_as("NW-2", "again", &world.key).await;
     assert!(deed("deactivate", &[("reason", "")]).await.contains("All seats are free"));
     let shown =
         owner.submit(&format!("{license}/keys/{}/show", &world.key[world.key.len() - 5..]), &[]).await;
@@ -420,7 +375,7 @@ fn fields_of(fields: &[(String, String)]) -> Vec<(&str, &str)> {
 async fn whatever_a_customer_reads_out_is_found() {
     let world = World::new().await;
     let support = Browser::of(&world.authority, Role::Support).await;
-    activate(&world.authority, "other", &world.key, "NW-17").await;
+    world.authority.activated_as("NW-17", "other", &world.key).await;
     let license = format!("/console/licenses/{}", world.license);
     let customer = format!("/console/customers/{}", world.customer);
     let code = world.device.deactivate_offline(Reason::Moved).unwrap().code().to_string();
@@ -462,7 +417,7 @@ async fn whatever_a_customer_reads_out_is_found() {
 async fn the_grid_shows_the_columns_that_are_chosen_and_keeps_a_filter_that_is_wrong() {
     let world = World::new().await;
     for name in ["NW-2", "NW-1"] {
-        activate(&world.authority, name, &world.key, name).await;
+        world.authority.activated_as(name, name, &world.key).await;
     }
     let auditor = Browser::of(&world.authority, Role::Auditor).await;
     let head =
@@ -623,7 +578,7 @@ async fn what_happened_to_a_license_is_shown_latest_first_page_by_page_and_each_
     }
     // All seats are taken, and two are refused.
     for name in ["b", "c"] {
-        activate(&world.authority, name, &world.key, name).await;
+        world.authority.activated_as(name, name, &world.key).await;
     }
     for name in ["d", "e"] {
         let (_, request) = world.authority.device(name, &world.key);
@@ -658,7 +613,7 @@ async fn what_happened_to_a_license_is_shown_latest_first_page_by_page_and_each_
 async fn a_computer_that_was_released_and_comes_back_is_told_in_red() {
     let world = World::new().await;
     let support = Browser::of(&world.authority, Role::Support).await;
-    let other = activate(&world.authority, "other", &world.key, "NW-17").await;
+    let other = world.authority.activated_as("NW-17", "other", &world.key).await;
     let found = support.get("/console/seats?filter=label~NW-17").await.body;
     let table = found.split_once("<tbody>").unwrap().1;
     let seat = table.split_once("href=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
