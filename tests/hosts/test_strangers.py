@@ -268,8 +268,8 @@ class Kept(unittest.TestCase):
     def test_a_peers_cancelled_seats_are_bounded_and_drop_none(self):
         def cancel(number, peer):
             record = json.dumps({"state": "cancelled", "requested": 2_000_000_000})
-            row = {"handle": f"{number}", "device_key": "", "license": None, "record": record, "machine": "", "tags": ""}
-            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted", "is_activation"], 0)
+            row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
+            row |= {"machine": "", "tags": ""} | dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted", "is_activation"], 0)
             row |= {"kind": server.authority.INSERT_SEAT, "name": f"{number}:"}
             inserted = collections.namedtuple("Change", row)(**row)
             with self.vendor.transaction() as database:
