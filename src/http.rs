@@ -52,6 +52,13 @@ enum ProxyChoice {
 impl HttpOptions {
     /// Uses this proxy (`http://user:password@host:port`) whatever the environment says. `socks4`, `socks4a`, `socks5`
     /// and `socks5h` take the feature `socks`.
+    ///
+    /// ```
+    /// # use nodelock::{ErrorKind, HttpOptions};
+    /// let transport = HttpOptions::default().proxy("http://jane:secret@proxy.example.com:3128").build()?;
+    /// assert_eq!(HttpOptions::default().proxy("ftp://proxy").build().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Explicit(url.into());
         self
@@ -106,6 +113,15 @@ impl HttpOptions {
     /// The system's certificates are read at the first call and not here, because an application makes its transport at
     /// every start, and a license is checked without a network. Where there are none, as in a small container, calls
     /// over HTTPS fail with [`ErrorKind::TlsUntrusted`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nodelock::{Authority, HttpOptions};
+    ///
+    /// let transport = HttpOptions::default().connect_timeout(Duration::from_secs(3)).build()?;
+    /// let authority = Authority::new("https://licenses.example.com", transport);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn build(self) -> Result<HttpTransport> {
         let mut given = RootCertStore::empty();
         for certificate in self.certificates {

@@ -21,6 +21,20 @@ use crate::{
 /// | [`NotYetValid`](Self::NotYetValid), [`ClockSetBack`](Self::ClockSetBack) | have the clock looked at, or check in: the answer heals it |
 /// | [`WrongMachine`](Self::WrongMachine) | [`Fingerprint`](MachineReason::Fingerprint): give the seat up and begin anew. [`GraceOver`](MachineReason::GraceOver): [`observe`](crate::Client::observe) if [`should_observe`](crate::Status::should_observe), which may give the days of grace; or check in. [`HiddenTooLong`](MachineReason::HiddenTooLong): run where the hardware can be seen. [`DeviceKey`](MachineReason::DeviceKey): put `device.key` back, or have the vendor release the seat and begin with [`replace_license`](crate::ClientBuilder::replace_license); for a copy on another computer begin in a store of its own |
 /// | [`Damaged`](Self::Damaged) | [`Corrupt`](ErrorKind::Corrupt): [`recover_offline`](crate::Client::recover_offline) or `recover`; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion): update the application; [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`WrongProduct`](ErrorKind::WrongProduct): the client is set up for another vendor or product |
+///
+/// ```
+/// # use nodelock::{Verdict, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// match device.check()?.verdict() {
+///     Verdict::Active | Verdict::Grace { .. } => println!("run"),
+///     other => println!("{other:?}"),
+/// }
+/// # assert_eq!(*device.check()?.verdict(), Verdict::Active);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {

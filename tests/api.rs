@@ -26,7 +26,63 @@ const MODULES: [(&str, &str); 9] = [
 /// Folders that are no part of the API: C's interface has a promise of its own, and the model exists in tests only.
 const APART: [&str; 2] = ["src/ffi", "src/model"];
 /// How many items have an example at least.
-const EXAMPLES: usize = 40;
+const EXAMPLES: usize = 150;
+/// What an application or an authority begins with. Each has an example of its own.
+const MAIN: [&str; 53] = [
+    "ActivationRequestOptions",
+    "AsyncClient",
+    "AsyncClient::activate",
+    "AsyncClient::check_in",
+    "AsyncClient::deactivate",
+    "AsyncClient::hand_in",
+    "AsyncClient::run",
+    "AsyncClient::start",
+    "Authority::new",
+    "CertificateTerms::sign",
+    "Client::accept",
+    "Client::activate",
+    "Client::begin",
+    "Client::check",
+    "Client::check_in",
+    "Client::deactivate",
+    "Client::deactivate_offline",
+    "Client::pending",
+    "Client::recover",
+    "Client::recover_offline",
+    "ClientBuilder::authority",
+    "ClientBuilder::build",
+    "HttpOptions::build",
+    "HttpOptions::proxy",
+    "Issuer::certified",
+    "Issuer::reply",
+    "Issuer::root",
+    "SigningKey::generate",
+    "Started",
+    "TestAuthority",
+    "TestAuthority::client",
+    "TestAuthority::fail",
+    "TestAuthority::fail_next",
+    "TestAuthority::release",
+    "TestAuthority::take_calls",
+    "TestAuthority::usage",
+    "TestAuthority::vendor",
+    "Vendor",
+    "Verdict",
+    "activate",
+    "allow",
+    "approve",
+    "check_in",
+    "customer_release",
+    "extend_trial",
+    "redeem",
+    "redeem_code",
+    "refuse_request",
+    "release",
+    "renew",
+    "return_held",
+    "settle",
+    "unrelease",
+];
 
 /// An item with its documentation.
 struct Item {
@@ -264,10 +320,14 @@ fn a_signed_message_hides_nothing_of_its_body() {
 #[test]
 fn every_example_uses_what_it_documents() {
     let mut with_example = 0;
+    let mut named = BTreeSet::new();
     let mut wrong = Vec::new();
     for (file, item) in api() {
         let examples = item.examples();
-        with_example += usize::from(!examples.is_empty());
+        if !examples.is_empty() {
+            with_example += 1;
+            named.insert(item.name.clone());
+        }
         for code in examples {
             let is_used = uses(&code, item.last()) || is_parsed(&code, &item.name);
             if !is_used {
@@ -276,6 +336,8 @@ fn every_example_uses_what_it_documents() {
         }
     }
     assert!(wrong.is_empty(), "examples that do not use what they document:\n{}", wrong.join("\n"));
+    let without: Vec<_> = MAIN.iter().filter(|name| !named.contains(**name)).collect();
+    assert!(without.is_empty(), "these have no example: {without:?}");
     assert!(with_example >= EXAMPLES, "{with_example} items have an example");
     println!("{with_example} items have an example");
 }
@@ -296,4 +358,25 @@ fn is_parsed(code: &str, name: &str) -> bool {
         "Deactivation" => uses(code, "cancel") || uses(code, "deactivate_offline"),
         _ => false,
     }
+}
+
+/// Only nightly compilers look at the number of an error that an example must fail with, so an example that calls a
+/// function under a name that it has no more would pass.
+#[test]
+fn no_transition_of_a_seat_can_be_called_from_outside_and_the_example_calls_one() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let transitions = read("src/authority/seat/transitions.rs");
+    let (code, _) = transitions.split_once("\n#[cfg(test)]\n").unwrap();
+    let mut names = BTreeSet::new();
+    for line in code.lines().map(str::trim).filter(|line| line.starts_with("pub")) {
+        let declared = line.strip_prefix("pub(in crate::authority) ");
+        let declared = declared.unwrap_or_else(|| panic!("visible further than `authority`: {line}"));
+        names.extend(declared.strip_prefix("fn ").map(word));
+    }
+    assert!(names.len() > 20, "{names:?}");
+    let seat = read("src/authority/seat.rs");
+    let examples: Vec<&str> = seat.split("compile_fail,E0624").skip(1).collect();
+    assert_eq!(examples.len(), 1);
+    let called = examples[0].split("```").next().unwrap().split(" seat.").nth(1).map(word);
+    assert!(called.is_some_and(|called| names.contains(called)), "{called:?}");
 }

@@ -63,6 +63,7 @@ _LOOKS = {
     "status_name": (c_char_p, c_uint32),
     "error_status": (c_uint32, c_void_p),
     "error_message": (c_char_p, c_void_p),
+    "activation_license_key": (c_char_p, c_void_p),
     "activation_release_count": (c_size_t, c_void_p),
     "bytes_text": (c_char_p, c_void_p),
     "key_data": (c_void_p, c_void_p, POINTER(c_size_t)),
@@ -339,6 +340,15 @@ class Activation(_Object):
 
     def decide(self, records, now):
         return Decision(_get("decide_activation", self, None, records, now))
+
+    @property
+    def key_hash(self):
+        """What its license is looked up by, however the key is written; empty without a key that can be read."""
+        key = _library.nodelock_activation_license_key(self).decode()
+        try:
+            return license_key_hash(key) if key else ""
+        except Refused:
+            return ""
 
     @property
     def releases(self):

@@ -50,7 +50,7 @@ SCHEMA = """
         handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
         is_taken INTEGER NOT NULL, is_lapsed INTEGER NOT NULL, ends INTEGER NOT NULL,
         machine TEXT NOT NULL, tags TEXT NOT NULL, is_counted INTEGER NOT NULL, is_activation INTEGER NOT NULL,
-        record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
+        record TEXT NOT NULL, cancelled_by TEXT, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
@@ -58,6 +58,7 @@ SCHEMA = """
     -- Except cancelled ones, once their requests are outdated: those are refused without them.
     CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
         WHERE json_extract(record, '$.state') = 'cancelled';
+    CREATE INDEX cancelled_seats_of_peer ON seats (cancelled_by) WHERE cancelled_by IS NOT NULL;
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
     -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each
     -- peer and in all the newest are kept and no more.
@@ -77,19 +78,26 @@ SCHEMA = """
     END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- Requests that wait for approval, or were approved or refused. Whoever has a license key makes some, so they go
-    -- after 60 days, and of each license the newest are kept and no more.
+    -- after 60 days, and of each peer, of each license and in all the newest are kept and no more. What the vendor
+    -- approved goes by its age alone.
     CREATE TABLE approvals (
-        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, record TEXT NOT NULL,
-        kept INTEGER NOT NULL,
-        PRIMARY KEY (handle, device_key)
+        number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, device_key TEXT NOT NULL,
+        license TEXT NOT NULL, record TEXT NOT NULL, is_approved INTEGER NOT NULL, peer TEXT NOT NULL,
+        kept INTEGER NOT NULL, UNIQUE (handle, device_key)
     );
-    CREATE INDEX approvals_of_license ON approvals (license, kept);
+    CREATE INDEX approvals_of_peer ON approvals (peer, number) WHERE NOT is_approved;
+    CREATE INDEX approvals_of_license ON approvals (license, number) WHERE NOT is_approved;
+    CREATE INDEX approvals_in_all ON approvals (number) WHERE NOT is_approved;
     CREATE INDEX approvals_by_age ON approvals (kept);
     CREATE TRIGGER newest_approvals AFTER INSERT ON approvals
     BEGIN
         DELETE FROM approvals WHERE kept < NEW.kept - 60 * 86400;
-        DELETE FROM approvals WHERE license = NEW.license AND kept <
-            (SELECT kept FROM approvals WHERE license = NEW.license ORDER BY kept DESC LIMIT 1 OFFSET 200);
+        DELETE FROM approvals WHERE NOT is_approved AND peer = NEW.peer AND peer <> '' AND number <= (SELECT number
+            FROM approvals WHERE NOT is_approved AND peer = NEW.peer ORDER BY number DESC LIMIT 1 OFFSET 100);
+        DELETE FROM approvals WHERE NOT is_approved AND license = NEW.license AND number <= (SELECT number
+            FROM approvals WHERE NOT is_approved AND license = NEW.license ORDER BY number DESC LIMIT 1 OFFSET 200);
+        DELETE FROM approvals WHERE NOT is_approved AND number <= (SELECT number
+            FROM approvals WHERE NOT is_approved ORDER BY number DESC LIMIT 1 OFFSET 10000);
     END;
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- One row, and the pages under which something may have been signed. They are kept for ever.
@@ -140,14 +148,22 @@ FIND = {
 PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1, authority.TRIALS_WITH_TAG: 1}
 # A seat that is new must not take the place of another one: then the transaction fails.
 SEAT = """INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :machine, :tags, :is_counted,
-    :is_activation, :record)"""
+    :is_activation, :record, {})"""
+# Whose cancelled seat one is does not change.
+CANCELLED_BY = "(SELECT cancelled_by FROM seats WHERE handle = :handle AND device_key = :device_key)"
 STORE = {
-    authority.INSERT_SEAT: "INSERT " + SEAT,
-    authority.UPDATE_SEAT: "REPLACE " + SEAT,
+    authority.INSERT_SEAT: "INSERT " + SEAT.format(":cancelled_by"),
+    authority.UPDATE_SEAT: "REPLACE " + SEAT.format(CANCELLED_BY),
     authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record, peer, kept) VALUES (:name, :record, :peer, :now)",
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
-    authority.STORE_APPROVAL: "REPLACE INTO approvals VALUES (:handle, :device_key, :license, :record, :now)",
+    # Whose it is does not change when the vendor rules on it.
+    authority.STORE_APPROVAL: """
+        INSERT INTO approvals (handle, device_key, license, record, is_approved, peer, kept) VALUES
+            (:handle, :device_key, :license, :record, json_extract(:record, '$.state') = 'approved', :peer, :now)
+        ON CONFLICT (handle, device_key) DO UPDATE SET license = excluded.license, record = excluded.record,
+            is_approved = excluded.is_approved, kept = excluded.kept
+    """,
     authority.FORGET_APPROVALS: "DELETE FROM approvals WHERE device_key = :name AND license = :license",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
@@ -165,6 +181,9 @@ class Limits:
     def __init__(self):
         # Unknown license keys.
         self.license_keys = Limit(20, QUARTER)
+        # Refused requests with a known one, by the key. An office whose license has too few seats may ask from one
+        # address with every computer it has.
+        self.refused_requests = Limit(1000, QUARTER)
         # Typed codes, right or wrong.
         self.codes = Limit(10, QUARTER)
         # Requests for which codes are tried that came before: up to eight each, and others may have left them.
@@ -312,6 +331,8 @@ class Vendor:
 
     def activate(self, activation, peer):
         """Settles a request. What came along is free also while no license can be signed."""
+        whose = peer and (peer, activation.key_hash)
+        self.limits.refused_requests.check(whose)
         try:
             self.limits.license_keys.check(peer)
         except TooMany:
@@ -329,6 +350,10 @@ class Vendor:
             raise
         if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
+        elif decision.refusal:
+            # Beyond the limit the next one is refused.
+            with suppress(TooMany):
+                self.limits.refused_requests.take(whose)
         return decision, text
 
     def knows(self, activation, peer):
@@ -365,16 +390,25 @@ FORGET_OUTDATED = """
 """
 
 
+# How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for another:
+# the peer's further cancellations are not taken in, and their devices keep their proofs.
+MOST_CANCELLED_OF_PEER = 10_000
+
+
 def store(database, decision, peer):
     for change in decision.changes:
         # This server shows nobody what machines are called. A kind that it does not know fails.
         if change.kind == authority.STORE_DESCRIPTION:
             continue
         handle, _, device_key = change.name.partition(":")
-        row = {"handle": handle, "device_key": device_key, "peer": peer or "", "now": now()}
-        database.execute(STORE[change.kind], change._asdict() | row)
+        row = {"handle": handle, "device_key": device_key, "peer": peer or "", "now": now(), "cancelled_by": None}
         if change.kind == authority.INSERT_SEAT and json.loads(change.record)["state"] == "cancelled":
             database.execute(FORGET_OUTDATED, authority.outdated(now()))
+            row["cancelled_by"] = peer
+            kept = database.execute("SELECT count(*) FROM seats WHERE cancelled_by = ?", [peer]).fetchone()[0]
+            if kept >= MOST_CANCELLED_OF_PEER:
+                raise TooMany(DAY)
+        database.execute(STORE[change.kind], change._asdict() | row)
 
 
 def unseen(decision):

@@ -178,6 +178,21 @@ impl Issuer {
     /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, with [`ErrorKind::CertificateExpired`] when this
     /// issuer must not sign at `now`, and with [`ErrorKind::LeaseTooLong`] for a license that ends later than its
     /// certificate allows.
+    ///
+    /// ```
+    /// # use nodelock::{authority::{ActivationFile, decision}, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let device = authority.client(&Machine::new("desk")).build()?;
+    /// let file = ActivationFile::read(&device.begin(&license_key)?.to_bytes())?;
+    /// let mut vendor = authority.vendor();
+    /// let moment = vendor.moment()?;
+    /// let act = |records: &_| decision::activate(&file, None, records, &moment);
+    /// let decision = decision::settle(&mut vendor.ledger, act)?;
+    /// let reply = vendor.issuer.reply(&decision, moment.now)?;
+    /// assert!(device.accept(&reply.to_bytes())?.status().is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn reply(&self, decision: &Decision, now: Timestamp) -> Result<Reply> {
         self.reply_with_chain(decision, now, None)
     }

@@ -69,27 +69,104 @@ impl AsyncClient {
     }
 
     /// [`Client::start`]. Zero uses no network. The limit counts from when a thread of the pool is free.
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// client.activate(&license_key).await?;
+    /// let started = client.start(std::time::Duration::from_secs(5)).await?;
+    /// assert!(started.status().is_usable());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn start(&self, limit: Duration) -> Result<Started> {
         self.online(move |online| online.start(limit)).await
     }
 
     /// [`Online::activate`].
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// assert!(client.activate(&license_key).await?.is_usable());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
         let options = options.into();
         self.online(move |online| online.activate_with(&options)).await
     }
 
     /// [`Online::deactivate`].
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, Reason, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// client.activate(&license_key).await?;
+    /// client.deactivate(Reason::Moved).await?;
+    /// assert_eq!(authority.usage(&license_key)?.taken, 0);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         self.online(move |online| online.deactivate(reason)).await
     }
 
     /// [`Online::hand_in`].
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, Reason, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// client.activate(&license_key).await?;
+    /// client.run(|client| client.deactivate_offline(Reason::Moved)).await?;
+    /// assert_eq!(client.hand_in().await?.len(), 1);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
         self.online(|online| online.hand_in()).await
     }
 
     /// [`Online::check_in`]: renews the license.
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// client.activate(&license_key).await?;
+    /// assert_eq!(client.check_in().await?.license().unwrap().revision, 2);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn check_in(&self) -> Result<Status> {
         self.online(|online| online.check_in()).await
     }
@@ -105,6 +182,21 @@ impl AsyncClient {
     /// calls have methods of their own here: inside of `act` none is cancelled, and HTTP takes a thread of its own.
     ///
     /// Fails with [`ErrorKind::Cancelled`] when the runtime shuts down first.
+    ///
+    /// ```
+    /// # use nodelock::{AsyncClient, testing::{Machine, TestAuthority}};
+    /// # fn main() -> nodelock::Result<()> {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = AsyncClient::new(authority.client(&Machine::new("desk")).build()?);
+    /// let request = client.run(move |client| client.begin(license_key)).await?;
+    /// assert!(request.to_text().starts_with("-----BEGIN NODELOCK ACTIVATION REQUEST-----"));
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub async fn run<T, E>(&self, act: impl FnOnce(&Client) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,

@@ -272,6 +272,17 @@ impl ClientBuilder {
     }
 
     /// Whom the online calls ask. Default: nobody.
+    ///
+    /// ```
+    /// # use nodelock::{Authority, Client, Store, testing::TestAuthority};
+    /// # let transport = TestAuthority::new("Example Editor");
+    /// # let license_key = transport.sell(1)?;
+    /// # let builder = Client::builder("Example Editor", transport.roots()).store(Store::in_memory());
+    /// # let builder = builder.clock(transport.clock());
+    /// let client = builder.authority(Authority::new(TestAuthority::URL, transport)).build()?;
+    /// assert!(client.activate(&license_key)?.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     #[cfg(feature = "transport")]
     pub fn authority(mut self, authority: Authority) -> Self {
         self.authority = Some(authority);

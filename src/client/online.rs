@@ -136,6 +136,24 @@ impl Client {
     }
 
     /// [`Online::recover`], neither followed nor cancelled.
+    ///
+    /// ```
+    /// # use nodelock::{Store, Verdict, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let folder = std::env::temp_dir().join(format!("nodelock-recover-{}", std::process::id()));
+    /// # let store = || Store::in_directory(&folder, None);
+    /// # let start = || authority.client(&Machine::new("desk")).store(store()).build();
+    /// # start()?.activate(&license_key)?;
+    /// # std::fs::write(folder.join("state"), "damaged").unwrap();
+    /// let client = start()?;
+    /// assert!(matches!(client.check()?.verdict(), Verdict::Damaged { .. }));
+    /// // The device's key is whole, and proves whose seat it was.
+    /// assert!(client.recover()?.is_usable());
+    /// assert_eq!(authority.usage(&license_key)?.taken, 1);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn recover(&self) -> Result<Status> {
         self.online().recover()
     }

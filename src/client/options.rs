@@ -16,6 +16,17 @@ use crate::{
 };
 
 /// What a request for a seat says. A license key alone will do in its place: `client.begin("2BNYW-...")`.
+///
+/// ```
+/// # use nodelock::{ActivationRequestOptions, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let options = ActivationRequestOptions::of_key(&license_key).metadata("computer", "the one by the window");
+/// let request = device.begin(options)?;
+/// assert_eq!(request.request().metadata[0].1, "the one by the window");
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Default)]
 #[must_use]
 pub struct ActivationRequestOptions {
@@ -44,6 +55,19 @@ impl ActivationRequestOptions {
 
     /// Takes the place of a seat, if no seat is free and the license allows it: one that a refusal listed
     /// ([`Error::seats`]). Its device must have been silent for seven days; it is told when it speaks up.
+    ///
+    /// ```
+    /// # use nodelock::{ActivationRequestOptions, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let device = authority.client(&Machine::new("desk")).build()?;
+    /// let license_key = authority.vendor().sell_with(1, |terms| terms.replace = Some(3))?;
+    /// let lost = device.activate(&license_key)?.license().unwrap().handle;
+    /// authority.clock().advance_days(8);
+    /// let other = authority.client(&Machine::new("laptop")).build()?;
+    /// let options = ActivationRequestOptions::of_key(&license_key).instead_of(lost);
+    /// assert!(other.activate(options)?.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn instead_of(mut self, seat: Handle) -> Self {
         self.instead_of = Some(seat);
         self
@@ -121,6 +145,22 @@ impl Authority {
     /// The authority at `url` (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
     /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up
     /// otherwise is up to the versions that the application is built with.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nodelock::{Authority, Client, Store, testing::TestAuthority};
+    ///
+    /// // An application has `HttpTransport` here, and its vendor's address.
+    /// let transport = TestAuthority::new("Example Editor");
+    /// let authority = Authority::new(TestAuthority::URL, transport.clone());
+    /// let authority = authority.timeout(Duration::from_secs(5)).attempts(2);
+    /// let client = Client::builder("Example Editor", transport.roots())
+    ///     .store(Store::in_memory())
+    ///     .authority(authority)
+    ///     .build()?;
+    /// assert!(client.online().activate("2BNYW").is_err()); // no license key
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn new(url: impl Into<String>, transport: impl Transport + 'static) -> Self {
         let url = url.into().trim_end_matches('/').to_owned();
         let (timeout, attempts) = (Duration::from_secs(30), 3);

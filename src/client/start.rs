@@ -8,6 +8,20 @@ use super::{Client, Status};
 use crate::{Error, ErrorKind, GraceReason, MachineReason, Result, Verdict};
 
 /// What a start found and did.
+///
+/// ```
+/// # use nodelock::{Renewal, Started, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// use std::time::Duration;
+///
+/// authority.clock().advance_days(60); // two thirds of the lease
+/// let started: Started = device.start(Duration::from_secs(5))?;
+/// assert!(started.status().is_usable() && matches!(started.renewal(), Renewal::Done));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Started {
     status: Status,

@@ -16,6 +16,17 @@ use crate::{
 ///
 /// What an authority limits by the address of its peer, such as how many unknown license keys one may try, is not
 /// limited here. All else is decided as a real authority decides it.
+///
+/// ```
+/// use nodelock::testing::{Machine, TestAuthority};
+///
+/// let authority = TestAuthority::new("Example Editor");
+/// let license_key = authority.sell(1)?;
+/// let client = authority.client(&Machine::new("desk")).build()?;
+/// assert!(client.activate(&license_key)?.is_usable());
+/// assert_eq!(authority.usage(&license_key)?.taken, 1);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TestAuthority(Arc<Shared>);
 
@@ -80,6 +91,19 @@ impl TestAuthority {
     /// clock.
     ///
     /// Give it a store of its own to start the application twice: [`ClientBuilder::store`] with a clone.
+    ///
+    /// ```
+    /// # use nodelock::{Store, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// // What lasts is the store: the application is started twice.
+    /// let (machine, store) = (Machine::new("desk"), Store::in_memory());
+    /// let first = authority.client(&machine).store(store.clone()).build()?;
+    /// first.activate(&license_key)?;
+    /// drop(first);
+    /// assert!(authority.client(&machine).store(store).build()?.check()?.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn client(&self, machine: &Machine) -> ClientBuilder {
         let machine = machine.clone();
         Client::builder(&*self.0.product, self.roots())
@@ -107,11 +131,34 @@ impl TestAuthority {
     /// How many seats of a license are taken, and how many deactivations were used.
     ///
     /// Fails with [`ErrorKind::UnknownLicense`](crate::ErrorKind::UnknownLicense).
+    ///
+    /// ```
+    /// # use nodelock::{Reason, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// client.activate(&license_key)?;
+    /// client.deactivate(Reason::Moved)?;
+    /// let usage = authority.usage(&license_key)?;
+    /// assert_eq!((usage.taken, usage.deactivated), (0, 1));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn usage(&self, license_key: &str) -> Result<Usage> {
         self.locked().usage(license_key)
     }
 
     /// Releases the seat of a device that is lost: [`Vendor::release`].
+    ///
+    /// ```
+    /// # use nodelock::{Verdict, testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// let seat = client.activate(&license_key)?.license().unwrap().handle;
+    /// authority.release(seat, "It was stolen.")?;
+    /// assert!(matches!(client.check_in()?.verdict(), Verdict::Revoked { .. }));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn release(&self, seat: Handle, notice: &str) -> Result<()> {
         self.vendor().release(seat, notice).map(drop)
     }
@@ -121,6 +168,18 @@ impl TestAuthority {
     /// Nothing is answered meanwhile. So do not hold it across an online call, nor across a call of this authority,
     /// which would wait for ever; [`clock`](Self::clock) and [`roots`](Self::roots) may be asked for. These two stay
     /// what they were at first, whatever is put into the vendor's fields.
+    ///
+    /// ```
+    /// # use nodelock::{testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// // Carried by hand.
+    /// let request = client.begin(&license_key)?;
+    /// let reply = authority.vendor().activate(&request.to_bytes())?;
+    /// assert!(client.accept(&reply.to_bytes())?.status().is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn vendor(&self) -> MutexGuard<'_, Vendor> {
         let mut vendor = self.locked();
         // An authority notes a page in each minute. One that cannot has no random bytes, which seeded ones never lack.
@@ -133,16 +192,53 @@ impl TestAuthority {
     ///
     /// A call may be several exchanges: `deactivate` asks whether it may, then sends its proof, and `check_in` hands in
     /// what is outstanding first.
+    ///
+    /// ```
+    /// # use nodelock::{ErrorKind, testing::{Fault, Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// authority.fail_next(Fault::Down);
+    /// assert_eq!(client.activate(&license_key).unwrap_err().kind(), ErrorKind::Unreachable);
+    /// assert!(client.activate(&license_key)?.is_usable()); // the same request
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn fail_next(&self, fault: impl Into<Option<Fault>>) {
         self.way().next.push_back(fault.into());
     }
 
     /// Lets every exchange meet that fault, until this is called again with none.
+    ///
+    /// ```
+    /// # use nodelock::{testing::{Fault, Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// client.activate(&license_key)?;
+    /// authority.fail(Fault::Down);
+    /// assert!(client.check_in().is_err());
+    /// assert!(client.check()?.is_usable()); // a lease lasts for days
+    /// authority.fail(None);
+    /// assert!(client.check_in()?.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn fail(&self, fault: impl Into<Option<Fault>>) {
         self.way().always = fault.into();
     }
 
     /// The paths of the exchanges since this was asked last, whatever came of them: to see that nothing was sent.
+    ///
+    /// ```
+    /// # use nodelock::{testing::{Machine, TestAuthority}};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// client.activate(&license_key)?;
+    /// assert_eq!(authority.take_calls(), ["/v1/activations"]);
+    /// client.check()?;
+    /// assert!(authority.take_calls().is_empty()); // a check needs no network
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.way().calls)
     }

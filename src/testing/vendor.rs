@@ -19,6 +19,15 @@ use crate::{
 /// file that is carried to it by hand.
 ///
 /// A clone is another vendor with the same keys and a copy of the ledger; the clock is the same.
+///
+/// ```
+/// use nodelock::testing::Vendor;
+///
+/// let mut vendor = Vendor::new("Example Editor", "a seed")?;
+/// let license_key = vendor.sell_with(3, |terms| terms.lease_days = Some(30))?;
+/// assert_eq!(vendor.terms(&license_key)?.seats, 3);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Vendor {
     /// The vendor's clock, which devices share unless a test says otherwise.

@@ -1125,6 +1125,31 @@ static void allowances(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
+/* What the license was granted for gets nothing once it is suspended or has ended, however often it is handed in. */
+static void over(struct vendor *vendor)
+{
+    static const char *const states[] = {"\"suspended\":false", "\"suspended\":true "};
+    nodelock_client *client = device(vendor, "first");
+    nodelock_request *request = NULL;
+    char *granted = NULL, *again = NULL, *none = NULL;
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, &request, &error));
+    const char *text = nodelock_request_text(request);
+    CHECK(vendor_activate_by_file(vendor, text, &granted) == NODELOCK_OK);
+    for (unsigned round = 0; round < 2; round++) {
+        memcpy(strstr(vendor->terms, states[0]), states[1], strlen(states[1]));
+        CHECK(vendor_activate_by_file(vendor, text, &none) == NODELOCK_LICENSE_ENDED && none == NULL);
+        memcpy(strstr(vendor->terms, states[1]), states[0], strlen(states[0]));
+    }
+    CHECK(vendor_activate_by_file(vendor, text, &again) == NODELOCK_OK && strcmp(again, granted) == 0);
+    vendor->now = START + 30 * DAY;
+    for (unsigned round = 0; round < 2; round++)
+        CHECK(vendor_activate_by_file(vendor, text, &none) == NODELOCK_LICENSE_ENDED && none == NULL);
+    free(granted);
+    free(again);
+    nodelock_request_free(request);
+    nodelock_client_free(client);
+}
+
 static nodelock_status decide_trial(const struct message *message, const nodelock_records *records, uint64_t now,
                                     nodelock_decision **decision, nodelock_error **error)
 {
@@ -1209,6 +1234,7 @@ static void approvals(struct vendor *vendor)
 int main(int count, char **arguments)
 {
     struct vendor vendor;
+    char more[64];
     CHECK(count == 2);
     outdated();
     vendor_open(&vendor, 1, ",\"deactivations\":3");
@@ -1228,6 +1254,10 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1,\"activations\":1");
     allowances(&vendor);
+    vendor_close(&vendor);
+    snprintf(more, sizeof more, ",\"expires\":%llu,\"suspended\":false", (unsigned long long)(START + 30 * DAY));
+    vendor_open(&vendor, 1, more);
+    over(&vendor);
     vendor_close(&vendor);
     vendor_open(&vendor, 3, ",\"trial_days\":14");
     trials(&vendor);

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(target_os = "linux")]
+use crate::support::skip::{NAMESPACES, skipped};
 use crate::support::{
     disk::{Call, Disk, Fault},
     vendor::{START, TestClock, Vendor, builder},
@@ -330,8 +332,7 @@ fn everything_offline_works_without_a_network() {
         command
     };
     if !unshared("true".as_ref()).output().is_ok_and(|probe| probe.status.success()) {
-        println!("SKIPPED: this user may not make a process without a network");
-        return;
+        return skipped(NAMESPACES, "this user may not make a process without a network");
     }
     let child = unshared(std::env::current_exe().unwrap().as_os_str())
         .args(["--exact", "check::a_change_is_noticed_by_every_other_client_at_once"])

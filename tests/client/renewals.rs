@@ -31,6 +31,25 @@ fn a_request_handed_in_again_fetches_the_license_that_it_was_granted() {
     assert!(vendor.activate(&request).unwrap() == first);
 }
 
+#[test]
+fn a_request_handed_in_again_gets_no_license_once_the_license_has_ended() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "machine");
+    vendor.terms().expires = Some(vendor.clock.now_plus(30));
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
+    let first = vendor.activate(&request).unwrap();
+    vendor.clock.advance_days(29);
+    assert!(vendor.activate(&request).unwrap() == first);
+    vendor.clock.advance_days(1);
+    for _ in 0..2 {
+        let ended = vendor.activate(&request).unwrap_err();
+        assert_eq!(ended.kind(), ErrorKind::LicenseEnded, "{ended}");
+    }
+    // The seat is still its device's, and comes back when the vendor lets the license last longer.
+    vendor.terms().expires = Some(vendor.clock.now_plus(30));
+    assert!(device.client().accept(&vendor.activate(&request).unwrap()).unwrap().license().is_some());
+}
+
 fn copy(folder: &Path, from: &str, to: &str) {
     fs::create_dir(folder.join(to)).unwrap();
     for file in ["state", "device.key"] {

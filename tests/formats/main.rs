@@ -1,5 +1,6 @@
 //! What is signed, written down, read aloud and scanned keeps its form.
 
+mod digits;
 mod forms;
 mod interop;
 mod phone_code;

@@ -236,6 +236,94 @@ class Kept(unittest.TestCase):
                 database.execute(insert, {"name": f"{number}", "record": "", "peer": "c", "now": 0})
         self.assertEqual(self.rows(), [("a", 1), ("c", 1000)])
 
+    def store_approval(self, number, state, peer="a", license="one", kept=0):
+        row = {"handle": f"{number}", "device_key": "", "license": license, "peer": peer, "now": kept}
+        row["record"] = json.dumps({"state": state})
+        with self.vendor.transaction() as database:
+            database.execute(server.STORE[server.authority.STORE_APPROVAL], row)
+
+    def approvals(self):
+        with self.vendor.look() as database:
+            rows = database.execute("SELECT handle, json_extract(record, '$.state') FROM approvals ORDER BY number")
+            return [(int(handle), state) for handle, state in rows]
+
+    def test_what_the_vendor_approved_is_pushed_out_by_no_request(self):
+        self.store_approval(0, "waiting")
+        self.store_approval(0, "approved", peer="")
+        self.store_approval(1, "refused")
+        for number in range(2, 302):
+            self.store_approval(number, "waiting", peer=f"{number // 50}")
+        waiting = [(number, "waiting") for number in range(102, 302)]
+        self.assertEqual(self.approvals(), [(0, "approved"), *waiting])
+        # A peer has a hundred, of whatever license; and one that asks again keeps its place.
+        for number in range(1000, 1150):
+            self.store_approval(number, "waiting", "b", f"{number}")
+        self.store_approval(1050, "waiting", "b", "1050")
+        ours = [number for number, _ in self.approvals() if number >= 1000]
+        self.assertEqual(ours, list(range(1050, 1150)))
+        # It goes by its age.
+        self.store_approval(2000, "waiting", kept=60 * 86_400 + 1)
+        self.assertEqual(self.approvals(), [(2000, "waiting")])
+
+    def test_a_peers_cancelled_seats_are_bounded_and_drop_none(self):
+        def cancel(number, peer):
+            record = json.dumps({"state": "cancelled", "requested": 2_000_000_000})
+            row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
+            row |= {"machine": "", "tags": ""} | dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted", "is_activation"], 0)
+            row |= {"kind": server.authority.INSERT_SEAT, "name": f"{number}:"}
+            inserted = collections.namedtuple("Change", row)(**row)
+            with self.vendor.transaction() as database:
+                server.store(database, mock.Mock(changes=[inserted]), peer)
+            return inserted
+
+        with mock.patch.object(server, "MOST_CANCELLED_OF_PEER", 2):
+            first = cancel(1, "a")
+            cancel(2, "a")
+            self.assertRaises(TooMany, cancel, 3, "a")
+            # Whose it is does not change with the seat.
+            updated = first._replace(kind=server.authority.UPDATE_SEAT)
+            with self.vendor.transaction() as database:
+                server.store(database, mock.Mock(changes=[updated]), "b")
+            self.assertRaises(TooMany, cancel, 3, "a")
+            cancel(3, "b")
+            for number in 4, 5, 6:
+                cancel(number, None)
+        with self.vendor.look() as database:
+            rows = database.execute("SELECT handle, cancelled_by FROM seats ORDER BY handle").fetchall()
+        whose = ["a", "a", "b", None, None, None]
+        self.assertEqual(rows, [(f"{number}", peer) for number, peer in enumerate(whose, 1)])
+
+    def test_refused_requests_with_one_key_are_limited_by_key_and_peer(self):
+        self.vendor.limits.refused_requests = Limit(2, 900)
+        refused = mock.Mock(refusal=mock.Mock(status=server.authority.UNKNOWN_LICENSE + 1))
+        granted = mock.Mock(refusal=None)
+        settle = mock.Mock()
+
+        def activate(decision, key, peer):
+            settle.return_value = (decision, "text")
+            with mock.patch.object(self.vendor, "settle", settle):
+                return self.vendor.activate(mock.Mock(releases=[], key_hash=key), peer)[0]
+
+        for _ in range(3):
+            self.assertIs(activate(granted, "full", "a"), granted)
+        for _ in range(2):
+            self.assertIs(activate(refused, "full", "a"), refused)
+        tried = settle.call_count
+        self.assertRaises(TooMany, activate, refused, "full", "a")
+        self.assertEqual(settle.call_count, tried, "it is refused before anything is decided")
+        self.assertIs(activate(refused, "full", "b"), refused)
+        self.assertIs(activate(granted, "free", "a"), granted)
+        for _ in range(5):
+            self.assertIs(activate(refused, "full", None), refused, "the vendor at the desk")
+
+    def test_a_request_counts_for_its_license_key_as_that_is_looked_up(self):
+        vectors = json.loads((ROOT / "tests/vectors/messages.json").read_text())
+        request = vectors["request"]
+        key = request["fields"]["license_key"]
+        hashed = server.authority.license_key_hash(key.lower().replace("-", " "))
+        self.assertEqual(server.Activation.read(request["text"].encode()).key_hash, hashed)
+        self.assertNotEqual(hashed, server.authority.license_key_hash(server.authority.new_license_key()))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -11,6 +11,11 @@ pub fn http() -> HttpTransport {
     HTTP.get_or_init(|| HttpOptions::default().no_proxy().build().unwrap()).clone()
 }
 
+/// The kinds whose failures take servers with certificates. The authority's tests provoke each
+/// (`examples/authority/tests/http/tls.rs`); the table of messages has a failure of every other kind.
+pub const OVER_TLS: [ErrorKind; 3] =
+    [ErrorKind::TlsUntrusted, ErrorKind::TlsWrongHost, ErrorKind::TlsExpired];
+
 /// A message's bytes as the one line that members of requests hold.
 pub fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

@@ -7,6 +7,7 @@ pub mod dice;
 pub mod disk;
 pub mod forge;
 pub mod forms;
+pub mod skip;
 pub mod vendor;
 
 // What only tests of the network need, some of it from crates that others do without.

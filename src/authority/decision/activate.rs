@@ -48,6 +48,20 @@ use crate::{
 /// [`ErrorKind::WrongRequest`] for a second request under the same
 /// name; [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is
 /// over; and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+///
+/// ```
+/// # use nodelock::{authority::{ActivationFile, decision::{self, Ruling}}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let file = ActivationFile::read(&device.begin(&license_key)?.to_bytes())?;
+/// // This vendor's ledger is in memory; `decision` says how a database is asked.
+/// let mut vendor = authority.vendor();
+/// let (ruling, reply) = vendor.decide(|records, moment| decision::activate(&file, None, records, moment))?;
+/// assert!(matches!(ruling, Ruling::Granted(_)));
+/// assert!(device.accept(&reply.to_bytes())?.status().is_usable());
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn activate(
     file: &ActivationFile,
     assigned: Option<LicenseId>,

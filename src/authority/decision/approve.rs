@@ -19,6 +19,22 @@ use crate::{
 ///
 /// Fails with [`ErrorKind::UnknownSeat`] when no such request waits, because it was granted or cancelled, say, and with
 /// [`ErrorKind::RequestRefused`] when it was refused: its device may have heard of that.
+///
+/// ```
+/// # use nodelock::{ErrorKind, authority::{ApprovalPolicy, decision::{self, Ruling}}};
+/// # use nodelock::testing::{Machine, TestAuthority};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let license_key = authority.vendor().sell_with(1, |terms| terms.approval = ApprovalPolicy::Required)?;
+/// let request = device.begin(&license_key)?;
+/// let mut vendor = authority.vendor();
+/// assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::ApprovalWanted);
+/// let name = vendor.ledger.approvals().next().unwrap().name();
+/// let (ruling, _) = vendor.decide(|records, moment| decision::approve(name, records, moment))?;
+/// assert!(matches!(ruling, Ruling::Ruled(_)));
+/// assert!(vendor.activate(&request.to_bytes())?.license.is_some());
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn approve(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(approve_request(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -44,6 +60,23 @@ fn approve_request(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> 
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the reason, and with [`ErrorKind::UnknownSeat`] when no such request
 /// waits.
+///
+/// ```
+/// # use nodelock::{ErrorKind, authority::{ApprovalPolicy, decision::{self, Ruling}}};
+/// # use nodelock::testing::{Machine, TestAuthority};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let license_key = authority.vendor().sell_with(1, |terms| terms.approval = ApprovalPolicy::Required)?;
+/// let request = device.begin(&license_key)?;
+/// let mut vendor = authority.vendor();
+/// assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::ApprovalWanted);
+/// let name = vendor.ledger.approvals().next().unwrap().name();
+/// let act = |records: &_, moment: &_| decision::refuse_request(name, "Not ours.", records, moment);
+/// assert!(matches!(vendor.decide(act)?.0, Ruling::Ruled(_)));
+/// let refused = vendor.activate(&request.to_bytes()).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::RequestRefused);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn refuse_request(
     name: SeatName,
     reason: &str,

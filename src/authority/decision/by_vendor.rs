@@ -26,6 +26,19 @@ fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
 /// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`],
 /// [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`], and [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is
 /// free.
+///
+/// ```
+/// # use nodelock::{authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let seat = device.activate(&license_key)?.license().unwrap().handle;
+/// let mut vendor = authority.vendor();
+/// let name = vendor.seat(seat)?.name();
+/// let (_, reply) = vendor.decide(|records, moment| decision::renew(name, records, moment))?;
+/// assert_eq!(device.accept(&reply.to_bytes())?.license().unwrap().revision, 2);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(renew_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -51,6 +64,21 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the notice, [`ErrorKind::UnknownSeat`], and [`ErrorKind::GivenUp`] when
 /// there is nothing to release.
+///
+/// ```
+/// # use nodelock::{authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let seat = device.activate(&license_key)?.license().unwrap().handle;
+/// let mut vendor = authority.vendor();
+/// let name = vendor.seat(seat)?.name();
+/// let act = |records: &_, moment: &_| decision::release(name, "It was stolen.", records, moment);
+/// let (ruling, reply) = vendor.decide(act)?;
+/// assert!(matches!(ruling, Ruling::Revoked(_)));
+/// assert!(!device.accept(&reply.to_bytes())?.status().is_usable());
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn release(name: SeatName, notice: &str, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(release_seat(&mut work, name, notice).map(|ruling| work.decide(ruling)))
@@ -88,6 +116,22 @@ fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Rul
 /// [`ErrorKind::NoFreeSeat`], and with
 /// [`ErrorKind::GivenUp`] when the vendor did not release the seat, when its device was told so or gave the seat back
 /// since, when its use is over, and when another installation has the seat of its machine.
+///
+/// ```
+/// # use nodelock::{authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let seat = device.activate(&license_key)?.license().unwrap().handle;
+/// let mut vendor = authority.vendor();
+/// let name = vendor.seat(seat)?.name();
+/// vendor.release(seat, "It was stolen.")?;
+/// // It was found again, and has not spoken up meanwhile.
+/// let (ruling, _) = vendor.decide(|records, moment| decision::unrelease(name, records, moment))?;
+/// assert!(matches!(ruling, Ruling::Renewed(_)));
+/// assert_eq!(vendor.usage(&license_key)?.taken, 1);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn unrelease(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(unrelease_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -115,6 +159,23 @@ fn unrelease_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
 /// Returns a held seat to the pool: [`Ruling::Returned`].
 ///
 /// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::NotHeld`] for a seat that is not held.
+///
+/// ```
+/// # use nodelock::{Reason, authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// # authority.vendor().terms(&license_key)?.deactivations = Some(0);
+/// // No deactivation was left, so the seat is held for this device.
+/// let given_up = device.deactivate_offline(Reason::Moved)?;
+/// let mut vendor = authority.vendor();
+/// vendor.redeem(given_up.proof())?;
+/// let name = vendor.seat(given_up.handle())?.name();
+/// let (ruling, _) = vendor.decide(|records, moment| decision::return_held(name, records, moment))?;
+/// assert!(matches!(ruling, Ruling::Returned(_)));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn return_held(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(return_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -137,6 +198,20 @@ fn return_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
 ///
 /// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::InvalidInput`] for a seat that is no trial and for an
 /// end before the one that there is.
+///
+/// ```
+/// # use nodelock::{authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let license_key = authority.vendor().sell_with(1, |terms| terms.trial_days = Some(14))?;
+/// let seat = device.activate(&license_key)?.license().unwrap().handle;
+/// let until = authority.clock().now_plus(30);
+/// let mut vendor = authority.vendor();
+/// let name = vendor.seat(seat)?.name();
+/// let act = |records: &_, moment: &_| decision::extend_trial(name, until, records, moment);
+/// assert!(matches!(vendor.decide(act)?.0, Ruling::Extended(_)));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn extend_trial(
     name: SeatName,
     until: Timestamp,
@@ -189,6 +264,18 @@ pub enum Allow {
 /// `reason` is for the vendor's audit: at most 1,024 bytes on one line.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for the reason, and with [`ErrorKind::UnknownLicense`].
+///
+/// ```
+/// # use nodelock::{authority::{Allowance, decision::{self, Allow, Ruling}}, testing::TestAuthority};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// let mut vendor = authority.vendor();
+/// let license = vendor.terms(&license_key)?.id;
+/// let (of, more) = (Allowance::Deactivations, Allow::Extra(2));
+/// let act = |records: &_, moment: &_| decision::allow(license, of, more, "A new office", records, moment);
+/// assert!(matches!(vendor.decide(act)?.0, Ruling::Allowed(_)));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn allow(
     license: LicenseId,
     of: Allowance,

@@ -39,6 +39,20 @@ const GIVEN_UP: &str = "this seat was given up";
 /// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], [`ErrorKind::TrialUsed`], and [`ErrorKind::Outdated`] for
 /// a check-in that was answered and has been followed by another one, or that its device wrote before it asked for
 /// another seat in this one's place.
+///
+/// ```
+/// # use nodelock::{authority::{CheckInClaim, decision::{self, Ruling}}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// let claim = CheckInClaim::read(&device.check_in_offline()?.to_bytes())?;
+/// let mut vendor = authority.vendor();
+/// let (ruling, reply) = vendor.decide(|records, moment| decision::check_in(&claim, records, moment))?;
+/// assert!(matches!(ruling, Ruling::Renewed(_)));
+/// assert_eq!(device.accept(&reply.to_bytes())?.license().unwrap().revision, 2);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))

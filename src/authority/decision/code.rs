@@ -29,6 +29,21 @@ use crate::{
 ///
 /// Fails with [`ErrorKind::WrongCode`], and with [`ErrorKind::TooManyAttempts`] when every seat that it may be about
 /// had [`MAX_ATTEMPTS`](crate::authority::MAX_ATTEMPTS) within a day.
+///
+/// ```
+/// # use nodelock::{Reason, authority::{TypedCode, decision}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// let typed = device.deactivate_offline(Reason::Moved)?.code().to_string();
+/// let code = TypedCode::read(&typed.to_lowercase())?;
+/// let mut vendor = authority.vendor();
+/// // Counts the attempt, then tries the code: two decisions, one after the other.
+/// let (_, reply) = vendor.decide(|records, moment| decision::redeem_code(&code, records, moment))?;
+/// assert_eq!((vendor.usage(&license_key)?.taken, reply.receipts.len()), (0, 1));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn redeem_code(typed: &TypedCode, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, typed).map(|ruling| work.decide(ruling)))

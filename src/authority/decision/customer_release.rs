@@ -24,6 +24,20 @@ use crate::{
 ///
 /// Fails with [`ErrorKind::UnknownLicense`], with [`ErrorKind::UnknownSeat`] for a seat of another license, and with
 /// [`ErrorKind::DeactivationNotAllowed`] beyond the limits.
+///
+/// ```
+/// # use nodelock::{authority::decision::{self, Ruling}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// let license_key = authority.vendor().sell_with(1, |terms| terms.replace = Some(3))?;
+/// let seat = device.activate(&license_key)?.license().unwrap().handle;
+/// authority.clock().advance_days(8); // nothing is heard of the device meanwhile
+/// let mut vendor = authority.vendor();
+/// let license = vendor.terms(&license_key)?.id;
+/// let act = |records: &_, moment: &_| decision::customer_release(license, seat, records, moment);
+/// assert!(matches!(vendor.decide(act)?.0, Ruling::Revoked(_)));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn customer_release(
     license: LicenseId,
     seat: Handle,

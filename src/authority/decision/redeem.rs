@@ -30,6 +30,19 @@ pub(super) const MAX_EVIDENCE: usize = 8;
 /// Fails with [`ErrorKind::BadSignature`] when another device signed the proof, with [`ErrorKind::WrongRequest`] when
 /// this device signed it for another activation, and with [`ErrorKind::TooManyAttempts`] when too much is kept for that
 /// handle.
+///
+/// ```
+/// # use nodelock::{Reason, authority::{ReleaseClaim, decision}, testing::{Machine, TestAuthority}};
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let device = authority.client(&Machine::new("desk")).build()?;
+/// # device.activate(&license_key)?;
+/// let claim = ReleaseClaim::read(device.deactivate_offline(Reason::Moved)?.proof())?;
+/// let mut vendor = authority.vendor();
+/// let (_, reply) = vendor.decide(|records, moment| decision::redeem(&claim, records, moment))?;
+/// assert_eq!((vendor.usage(&license_key)?.taken, reply.receipts.len()), (0, 1));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn redeem(claim: &ReleaseClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(redeem_claim(&mut work, claim).map(|ruling| work.decide(ruling)))

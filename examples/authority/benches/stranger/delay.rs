@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{CHECK_INS, DEACTIVATIONS, World, common::load::Connection, wrong_code};
+use crate::{
+    CHECK_INS, DEACTIVATIONS, World,
+    bounds::{self, Bounds},
+    common::load::Connection,
+    wrong_code,
+};
 
 /// How many codes are timed.
 const ROUNDS: u8 = 20;
@@ -15,7 +20,7 @@ const ROUNDS: u8 = 20;
 const CODES_OF_PEER: u8 = 10;
 
 /// Times a peer's code while another peer has sent all the codes that it may, and check-ins all the while.
-pub fn measure(world: &World) {
+pub fn measure(world: &World, bounds: &mut Bounds) {
     let seats = world.seats(2 * usize::from(ROUNDS) * (1 + usize::from(CODES_OF_PEER)));
     let mut seats = seats.into_iter().map(|handle| wrong_code(handle, 1));
     let server = world.server.address;
@@ -67,6 +72,8 @@ pub fn measure(world: &World) {
         let part =
             |times: &[Duration], percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
         let (median, flooded) = (part(&alone, 50), part(&beside, 50));
+        let most = if what == "code" { median * bounds::CODE } else { bounds::CHECK_IN };
+        bounds.at_most(&format!("a {what} beside ten codes, later by ms"), flooded - median, most);
         println!(
             "| {what:<17} | {median:>10.1} ms | {flooded:>13.1} ms | {:>5.1} | {:>8.1} ms | {:>13.1} ms |",
             flooded - median,

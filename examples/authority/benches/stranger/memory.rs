@@ -6,6 +6,7 @@ use sqlx::{AnyConnection, Connection as _, Executor as _, any::install_default_d
 
 use crate::{
     ACTIVATIONS, World,
+    bounds::{self, Bounds},
     common::load::{Connection, head},
     support::server::Engine,
 };
@@ -14,7 +15,7 @@ const REQUESTS: usize = 100;
 const SIZE: usize = 1024 * 1024;
 
 /// Has 100 requests of 1 MiB wait for their last byte, and then for the database.
-pub fn measure(world: &World) {
+pub fn measure(world: &World, bounds: &mut Bounds) {
     if !cfg!(target_os = "linux") || !matches!(world.authority.engine(), Engine::Sqlite) {
         return println!("\nMemory is measured on Linux with SQLite alone.");
     }
@@ -50,13 +51,17 @@ pub fn measure(world: &World) {
         assert_eq!(connection.answer().unwrap().0, 200);
     }
     let size = (REQUESTS * SIZE) as f64;
-    let times = |memory: usize| memory.saturating_sub(before) as f64 / size;
+    let [incomplete, waiting] =
+        [incomplete, waiting].map(|memory| memory.saturating_sub(before) as f64 / size);
     println!(
         "\n{REQUESTS} requests of 1 MiB take {:.1} times their size while their last byte is missing, and {:.1} times while \
          they wait for the database",
-        times(incomplete),
-        times(waiting)
+        incomplete, waiting
     );
+    let whens = ["while their last byte is missing", "while they wait for the database"];
+    for ((when, times), most) in whens.iter().zip([incomplete, waiting]).zip(bounds::MEMORY) {
+        bounds.at_most(&format!("memory of requests {when}, in times of their size"), times, most);
+    }
 }
 
 /// A request with a member that nobody knows, which is a large piece of JSON.

@@ -47,7 +47,7 @@ struct InState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct CameOf {
     outcome: &'static str,
 }
 
@@ -107,9 +107,9 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
         let left = keys::seconds_left(&selling.signer.certificate, SystemTime::now().into());
         certificates.get_or_create(&OfProduct { product: selling.id.to_string() }).set(left);
     }
-    let codes = Family::<Outcome, Counter>::default();
+    let codes = Family::<CameOf, Counter>::default();
     for came in Came::ALL {
-        codes.get_or_create(&Outcome { outcome: came.name() }).inc_by(server.service.codes(came));
+        codes.get_or_create(&CameOf { outcome: came.name() }).inc_by(server.service.codes(came));
     }
     let restored = Gauge::<i64>::default();
     let now = SystemTime::now().into();

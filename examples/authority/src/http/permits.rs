@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 
 use super::{
     peer::Peer,
-    places::{Place, Places},
+    places::{Places, TakenPlace},
     problem::Problem,
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Permits {
 }
 
 /// A request's permit, for as long as anything of it is worked on.
-type Permit = Arc<(OwnedSemaphorePermit, Place)>;
+type Permit = Arc<(OwnedSemaphorePermit, TakenPlace)>;
 
 tokio::task_local! {
     static PERMIT: Permit;
@@ -54,7 +54,7 @@ impl Permits {
         }
     }
 
-    fn take(&self, peer: Option<Peer>) -> Option<(OwnedSemaphorePermit, Place)> {
+    fn take(&self, peer: Option<Peer>) -> Option<(OwnedSemaphorePermit, TakenPlace)> {
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
         Some((of_all, self.places.take(peer?.0)?))
     }

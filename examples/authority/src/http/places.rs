@@ -18,7 +18,7 @@ pub(super) struct Places {
 type Taken = Mutex<HashMap<IpAddr, usize>>;
 
 /// Lasts until it is dropped.
-pub(super) struct Place {
+pub(super) struct TakenPlace {
     peer: IpAddr,
     taken: Arc<Taken>,
 }
@@ -29,7 +29,7 @@ impl Places {
     }
 
     /// A place of that peer; none when all of them are taken.
-    pub(super) fn take(&self, peer: IpAddr) -> Option<Place> {
+    pub(super) fn take(&self, peer: IpAddr) -> Option<TakenPlace> {
         let peer = network(peer);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = taken.entry(peer).or_default();
@@ -37,7 +37,7 @@ impl Places {
             return None;
         }
         *of_peer += 1;
-        Some(Place { peer, taken: self.taken.clone() })
+        Some(TakenPlace { peer, taken: self.taken.clone() })
     }
 
     #[cfg(test)]
@@ -46,7 +46,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for TakenPlace {
     fn drop(&mut self) {
         // Counts are whole after a panic too.
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,6 +12,8 @@ use std::{
 use nodelock::Reason;
 use serde_json::Value;
 
+#[cfg(target_os = "linux")]
+use crate::support::skip::{NAMESPACES, skipped};
 use crate::support::{
     ledger::Ledger,
     over::Over,
@@ -265,8 +267,7 @@ fn a_ledger_that_its_log_does_not_fit_into_is_not_restored() {
     };
     let roomy = restore(64 * 1024 * 1024);
     if !roomy.status.success() && roomy.stdout.is_empty() {
-        println!("SKIPPED: this user may not mount anything");
-        return;
+        return skipped(NAMESPACES, "this user may not mount anything");
     }
     assert!(roomy.status.success(), "{roomy:?}");
     let full = restore(length(&copy) + length(&log) + space);

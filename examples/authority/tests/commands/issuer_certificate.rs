@@ -22,6 +22,8 @@ use serde_json::Value;
 #[cfg(unix)]
 use serde_json::json;
 
+#[cfg(target_os = "linux")]
+use crate::support::skip::{STRACE, skipped};
 #[cfg(unix)]
 use crate::support::{
     calls::http,
@@ -258,9 +260,9 @@ fn a_certificate_that_cannot_be_made_changes_nothing() {
 #[test]
 #[cfg(target_os = "linux")]
 fn there_is_a_certificate_with_its_key_wherever_its_renewal_is_killed() {
-    if Command::new("strace").arg("-V").output().is_err() {
-        eprintln!("SKIPPED: strace is missing, so nothing can be killed at each call");
-        return;
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !traced.is_ok_and(|traced| traced.status.success()) {
+        return skipped(STRACE, "strace cannot trace here, so nothing can be killed at each call");
     }
     let authority = Authority::new();
     let key = authority.sell("1", &[]);

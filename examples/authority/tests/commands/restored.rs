@@ -16,6 +16,7 @@ use crate::support::server::{Authority, Engine};
 use crate::support::{
     calls::http,
     server::{Installation, Server},
+    skip::{NAMESPACES, ROOT, skipped},
 };
 
 fn status(authority: &Authority) -> String {
@@ -103,7 +104,7 @@ fn with_read_only_keys(authority: &Installation, arguments: &[&str]) -> Option<C
         command
     };
     if !unshared("true".as_ref()).output().is_ok_and(|probe| probe.status.success()) {
-        println!("SKIPPED: this user may not mount anything");
+        skipped(NAMESPACES, "this user may not mount anything");
         return None;
     }
     let command = authority.command(arguments);
@@ -158,8 +159,7 @@ fn as_another_user(authority: &Installation, arguments: &[&str]) -> Option<Comma
         command
     };
     if !as_user("true".as_ref()).output().is_ok_and(|probe| probe.status.success()) {
-        assert!(std::env::var_os("NODELOCK_REQUIRE_ROOT").is_none(), "not root, or no setpriv");
-        println!("SKIPPED: being another user takes root and setpriv");
+        skipped(ROOT, "being another user takes root and setpriv");
         return None;
     }
     let folder = authority.folder.path();

@@ -2,7 +2,10 @@
 
 use std::{
     env,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -21,6 +24,8 @@ use crate::support::{
 
 const ADDRESSES: usize = 256;
 const SENDERS: usize = 16;
+/// How many codes of one address, and of one seat, are looked at within a day.
+const ATTEMPTS: usize = 10;
 /// How long the flood of `NODELOCK_ONLINE_CODES` codes takes, at least.
 const FLOOD: Duration = Duration::from_secs(600);
 
@@ -83,13 +88,75 @@ fn wrong_codes_of_strangers_stop_no_right_code() {
         let at_the_desk = asked.elapsed();
         assert_eq!(authority.taken().len(), others.len(), "the two seats are free");
         senders.into_iter().for_each(|sender| sender.join().unwrap());
+        let looked_at = looked_at.load(Ordering::Relaxed);
         println!(
             "{count} wrong codes for {} seats from {ADDRESSES} addresses in {:.0} s, of which {} were looked at; a right one \
              took {at_the_portal:?} through the portal and {at_the_desk:?} at the desk",
             others.len(),
             start.elapsed().as_secs_f64(),
-            looked_at.load(Ordering::Relaxed),
+            looked_at,
         );
-        assert!(told.is_none() || at_the_portal.max(at_the_desk) < Duration::from_secs(10));
+        let most = ATTEMPTS * others.len().min(ADDRESSES);
+        assert!((1..=most).contains(&looked_at), "{looked_at} were looked at, {most} may be");
+        assert!(at_the_portal.max(at_the_desk) < Duration::from_secs(10));
     });
+}
+
+/// They come at the same time and are for seats enough that no seat's own limit is met.
+#[test]
+fn of_sixty_wrong_codes_at_once_from_one_address_ten_are_looked_at() {
+    const CODES: usize = 60;
+    let authority = Authority::with(&["--trusted-proxy", "127.0.0.1"]);
+    let key = authority.sell("1000", &[]);
+    let seats: Vec<Handle> = (0..CODES / ATTEMPTS * 2)
+        .map(|n| {
+            let device = authority.device(&format!("seat {n}"));
+            device.activate(&key).unwrap().license().unwrap().handle
+        })
+        .collect();
+    let barrier = Barrier::new(CODES);
+    let ask = |n: usize| {
+        let code = DeactivationCode::new(seats[n % seats.len()], ReleaseSecret::from_random([n as u8; 8]));
+        let body = json!({ "phone_code": code.to_string() }).to_string();
+        let headers = [("Content-Type", "application/json"), ("X-Forwarded-For", "203.0.113.7")];
+        barrier.wait();
+        authority.ask("POST", "/v1/deactivations", &headers, body.as_bytes()).status
+    };
+    let ask = &ask;
+    let answers: Vec<u16> = thread::scope(|scope| {
+        let asking: Vec<_> = (0..CODES).map(|n| scope.spawn(move || ask(n))).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    let count = |status| answers.iter().filter(|answer| **answer == status).count();
+    println!("{} looked at, {} limited, {} turned away", count(403), count(429), count(503));
+    assert!((1..=ATTEMPTS).contains(&count(403)), "{answers:?}");
+    assert_eq!(count(403) + count(429) + count(503), CODES, "{answers:?}");
+    assert_eq!(authority.taken().len(), seats.len());
+}
+
+/// A thousand requests that are refused are taken up at once, and 200 a second from then on.
+#[test]
+fn a_peer_that_is_refused_again_and_again_is_slowed_down_and_no_other() {
+    const REFUSED: usize = 2000;
+    let authority = Authority::with(&["--trusted-proxy", "127.0.0.1"]);
+    let ask = |peer: &str| {
+        let answer = authority.ask("GET", "/v1/nothing", &[("X-Forwarded-For", peer)], b"");
+        assert_eq!(answer.status, 404);
+    };
+    let (ask, next) = (&ask, &AtomicUsize::new(0));
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(move || {
+                while next.fetch_add(1, Ordering::Relaxed) < REFUSED {
+                    ask("203.0.113.7");
+                }
+            });
+        }
+    });
+    let slow = start.elapsed();
+    let start = Instant::now();
+    ask("203.0.113.8");
+    println!("{REFUSED} in {slow:?}, another peer's in {:?}", start.elapsed());
+    assert!(slow > Duration::from_millis(4500), "{slow:?}");
 }

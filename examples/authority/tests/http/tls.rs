@@ -1,6 +1,7 @@
 //! TLS between the library's own transport and the real server, and what connections may do to that server.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{ErrorKind as Io, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -23,7 +24,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{
-    calls::{http, kind},
+    calls::{OVER_TLS, http, kind},
     server::{Authority, PRODUCT, client_program},
     tls::{Ca, Files, NOW},
 };
@@ -78,6 +79,8 @@ fn a_server_that_is_not_to_be_trusted_is_refused_with_its_own_error() {
         (started(&ca.issue("past", here, (2000, 2020))), "localhost", ErrorKind::TlsExpired),
         (started(&ca.issue("future", here, (2900, 2999))), "localhost", ErrorKind::TlsExpired),
     ];
+    let provoked: BTreeSet<_> = refused.iter().map(|(_, _, kind)| kind.code()).collect();
+    assert_eq!(provoked, OVER_TLS.map(ErrorKind::code).into(), "each kind has a server here");
     let good = started(&good);
     authority.device_at("active", good.url("https", "localhost"), ca.http()).activate(&key).unwrap();
     authority.device_at("pending", good.url("https", "localhost"), ca.http()).begin(&key).unwrap();

@@ -12,6 +12,8 @@ pub mod forms;
 pub mod proxy;
 #[path = "../../../../tests/support/responder.rs"]
 pub mod responder;
+#[path = "../../../../tests/support/skip.rs"]
+pub mod skip;
 #[path = "../../../../tests/support/vendor.rs"]
 pub mod vendor;
 #[path = "../../../../tests/support/watched.rs"]

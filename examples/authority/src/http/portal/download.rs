@@ -11,6 +11,7 @@ use super::{
     form::Form,
     notice::{Document, LICENSE, RECEIPT, REVOCATION},
     page,
+    words::Task,
 };
 use crate::http::{Server, Shared, problem::Problem};
 
@@ -25,7 +26,7 @@ pub(super) async fn download(State(server): Shared, request: Request) -> Respons
             ];
             (headers, document.text).into_response()
         }
-        Err(problem) => page::failure(&problem),
+        Err(problem) => page::refused(&problem, Task::Download),
     }
 }
 

@@ -35,9 +35,14 @@ pub(super) async fn home(State(server): Shared) -> Response {
     render(&Home { product: product(&server) }, StatusCode::OK)
 }
 
-/// A refusal that leads to no form.
+/// A refusal of what was sent, of which nothing is understood.
 pub(super) fn failure(problem: &Problem) -> Response {
-    let notice = words::refusal(problem, Task::Download);
+    refused(problem, Task::Form)
+}
+
+/// A refusal that leads to no form.
+pub(super) fn refused(problem: &Problem, task: Task) -> Response {
+    let notice = words::refusal(problem, task);
     answer(notice, |notice| FailurePage { product: String::new(), notice })
 }
 

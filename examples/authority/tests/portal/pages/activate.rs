@@ -2,7 +2,11 @@
 
 use std::fs;
 
-use nodelock::{License, Reason, Verdict, code::LicenseKey};
+use nodelock::{
+    License, Reason, Verdict,
+    code::LicenseKey,
+    fingerprint::{Component, Probe},
+};
 
 use super::{given_up, redeem};
 use crate::support::{
@@ -199,4 +203,27 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     assert_eq!((page.status, page.title()), (410, "The vendor released the seat of this request".into()));
     let log = fs::read_to_string(authority.directory().join("log")).unwrap();
     assert!(log.contains("\"problem\":\"no-free-seat\"") && !log.contains(&unknown));
+}
+
+/// It is read whole; what is wrong is where it comes from.
+#[test]
+fn a_recovery_from_another_computer_is_told_as_that_and_not_as_unreadable() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    assert!(authority.device("one").activate(&key).unwrap().is_usable());
+    let (from, to) = (authority.path("one"), authority.path("two"));
+    fs::create_dir(&to).unwrap();
+    fs::copy(from.join("device.key"), to.join("device.key")).unwrap();
+    let other = || {
+        let board = "4c4c4544-0042-3510-8052-b7c04f389999".to_owned();
+        Probe::from_values([(Component::HwUuid, board)], true, false)
+    };
+    let thief = authority.client("two").probe(other).build().unwrap();
+    let recovery = thief.recover_offline().unwrap().to_text();
+    for field in [Text("request", &recovery), File("file", recovery.as_bytes())] {
+        let page = authority.submit("/activate", &[field]);
+        assert_eq!((page.status, page.title()), (403, "This was written on another computer".into()));
+        assert!(page.words().contains("make a new one with the license key"), "{}", page.words());
+    }
+    assert_eq!(authority.taken().len(), 1);
 }
