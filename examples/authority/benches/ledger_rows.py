@@ -166,7 +166,7 @@ def fill(authority, seats: int, sold: tuple) -> None:
             filler.multiplied("audit", seats, {"id": line, "at": "i"}),
             filler.multiplied("event", seats, {"id": line, "at": "i", "license_id": of_license, "sequence": "i"}),
             filler.multiplied(
-                "refusal", seats, {"day": "i", "first_at": "i", "last_at": "i", "license_id": of_license}
+                "refusal", seats, {"day": "100000 + i", "first_at": "i", "last_at": "i", "license_id": of_license}
             ),
         ]
     )
