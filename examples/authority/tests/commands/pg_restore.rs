@@ -104,7 +104,7 @@ impl Customers {
         kept.check_in().unwrap();
         given_back.deactivate(Reason::Moved).unwrap();
         lost.activate(&key).unwrap();
-        buyer.activate(&vendor.authority.sell("1", &[])).unwrap();
+        buyer.activate(vendor.authority.sell("1", &[])).unwrap();
         Self { key, kept, given_back, lost, buyer }
     }
 
