@@ -113,7 +113,7 @@ impl Writer {
         let [ends, changed] = [(); 2].map(|()| at(self.time()).time);
         let changes = json!({
             "seat": handle.to_string(), "state": state, "counted": counted, "lapsed": lapsed, "ends": ends,
-            "changed": changed, "activation": handle.get() % 3 > 0,
+            "changed": changed, "activation": !handle.get().is_multiple_of(3),
         });
         seat(&self.request, license, changes)
     }
