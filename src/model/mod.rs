@@ -223,6 +223,10 @@ pub(crate) enum Mutant {
     SilenceIsNoGap,
     /// Note: an ordinary restart is taken for a gap.
     RestartDelaysALapse,
+    /// A timer gives back what has lapsed (simulated: there is no such timer).
+    TimerFreesSeats,
+    /// A timer keeps seats, and they lapse when it fails to run (simulated, too).
+    MissedTimerFreesSeats,
     /// Check in: a revision that a device claims shows that history is missing.
     ClaimedRevisionIsEvidence,
     /// Heal: a license need not be of this authority.

@@ -5,8 +5,10 @@
     python3 examples/authority/benches/ledger.py [SEATS ...]
 
 Makes one ledger of each size (10,000 and 1,000,000 seats unless told), in which one license has a tenth of all seats,
-and prints the median times of calls over HTTP, one at a time, on that license and on one with few seats; then time and
-memory of the lists. The rows are those of a seat that the authority granted, with other handles.
+and as many customers, orders, events, refusals and lines of the audit. Prints the median times of calls over HTTP, one
+at a time, on that license and on one with few seats; those of the administration's lists, with filters; then time and
+memory of the commands that list. The rows are those that the authority made of one, with other names
+(`ledger_rows.py`).
 
 On SQLite, in the target directory; on PostgreSQL instead where NODELOCK_ONLINE_POSTGRES is set, as
 tests/postgres/with_server.py does. Needs Python's `cryptography`. NODELOCK_BENCH_CALLS says how many calls of each
@@ -15,7 +17,6 @@ kind there are, 200 unless told.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -27,11 +28,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-sys.path[:0] = [str(ROOT / "tests" / "interop"), str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT / "tests" / "interop"), str(ROOT / "tests" / "support"), str(pathlib.Path(__file__).parent)]
 
 # pylint: disable=wrong-import-position
+import ledger_rows  # noqa: E402
 from nodelock_format import code, envelope, fingerprint, forms, keys, messages, release  # noqa: E402
 import running  # noqa: E402
 
@@ -39,11 +42,6 @@ PRODUCT = "Example"
 PROGRAM = ROOT / "target" / os.environ.get("PROFILE", "debug") / "authority"
 SERVER = os.environ.get("NODELOCK_ONLINE_POSTGRES")
 CALLS = int(os.environ.get("NODELOCK_BENCH_CALLS", "200"))
-COLUMNS = (
-    "handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, contact, ends, reason, "
-    "revision, copies, virtual_machine, container, label, machine, installed, record"
-)
-INSTALLED = COLUMNS.split(", ").index("installed")
 
 
 class Device:
@@ -126,42 +124,33 @@ class Authority(running.Authority):
         return sold["license"], sold["key"]
 
     def start(self) -> None:
-        """Serves, its metrics too."""
-        self.serve("--metrics-listen", "127.0.0.1:0")
+        """Serves, its metrics and its administration too."""
+        self.serve("--metrics-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
         self.port = int(self.address.rsplit(":", 1)[1])
-        self.metrics = int(self.listeners["metrics-listening"].rsplit(":", 1)[1])
+        ports = {event: int(address.rsplit(":", 1)[1]) for event, address in self.listeners.items()}
+        self.metrics, self.admin = ports["metrics-listening"], ports["admin-listening"]
 
     def sql(self, statement: str) -> list:
         if self.database:
-            psql = ["psql", self.database, "-At", "-F", "\x1f", "-c", statement]
-            rows = subprocess.run(psql, check=True, stdout=subprocess.PIPE, text=True).stdout
-            return [row.split("\x1f") for row in rows.splitlines()]
+            psql = ["psql", self.database, "-At", "-F", "\x1f", "-P", r"null=\N", "-c", statement]
+            rows = subprocess.run(psql, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+            return [[None if value == r"\N" else value for value in row.split("\x1f")] for row in rows]
         with sqlite3.connect(self.folder / "authority.db") as database:
             return list(database.execute(statement))
 
-    def fill(self, rows, count: int) -> None:
-        """Enters rows of seats."""
+    def script(self, statements: list) -> None:
+        """Runs statements that change something."""
         if self.database:
-            copy = ["psql", self.database, "-qc", f"COPY seat ({COLUMNS}) FROM STDIN"]
-            with subprocess.Popen(copy, stdin=subprocess.PIPE, text=True) as psql:
-                for row in rows:
-                    values = (rf"\\x{value.hex()}" if isinstance(value, bytes) else str(value) for value in row)
-                    psql.stdin.write("\t".join(value.replace("\n", r"\n") for value in values) + "\n")
-        else:
-            places = ", ".join("?" for _ in COLUMNS.split(","))
-            database = sqlite3.connect(self.folder / "authority.db")
-            database.executescript("PRAGMA cache_size = -600000; PRAGMA synchronous = OFF")
-            with database:
-                database.executemany(f"INSERT INTO seat ({COLUMNS}) VALUES ({places})", rows)
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            database.close()
-        update = (
-            "UPDATE license SET taken = (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1)",
-            f"UPDATE tally SET number = number + {count} WHERE what = 'active'",
-            "ANALYZE",
-        )
-        for statement in update:
-            self.sql(statement)
+            psql = ["psql", self.database, "-qb", "-v", "ON_ERROR_STOP=1"]
+            subprocess.run(psql, check=True, input=";\n".join(statements), text=True)
+            return
+        database = sqlite3.connect(self.folder / "authority.db")
+        database.executescript("PRAGMA cache_size = -600000; PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL")
+        with database:
+            for statement in statements:
+                database.execute(statement)
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
 
 
 def post(port: int, path: str, body: dict, peer: int = 0, form: bool = False) -> tuple:
@@ -207,7 +196,26 @@ def calls(authority: Authority, license_id: str, license_key: str, number: int, 
     connection.close()
 
 
-def compare(ledgers: dict, which: str) -> None:
+def lists_over_http(authority: Authority, number: int, note) -> None:
+    """A page of each list of the administration, with a filter where it takes one."""
+    for what, path in ledger_rows.LISTS.items():
+        some = number % 100 + 1
+        query = path.format(license=authority.few[0], some=some, some_id=f"{some:016x}")
+        connection = http.client.HTTPConnection("127.0.0.1", authority.admin)
+        connection.connect()
+        start = time.perf_counter()
+        target = urllib.parse.quote(f"/v1/admin/{query}", safe="/?=:~@")
+        connection.request("GET", target, headers={"Authorization": f"Bearer {authority.token}"})
+        answer = connection.getresponse()
+        content = answer.read()
+        note(what, (content, time.perf_counter() - start))
+        connection.close()
+        assert answer.status == 200, (query, answer.status, content)
+        [rows] = [member for member in json.loads(content).values() if isinstance(member, list)]
+        assert rows, (query, content)
+
+
+def compare(ledgers: dict, asked) -> None:
     """Prints the medians of calls in milliseconds. The ledgers take turns, so that all have the same company."""
     times: dict = {}
     for number in range(CALLS):
@@ -218,47 +226,32 @@ def compare(ledgers: dict, which: str) -> None:
                 times.setdefault(what, {}).setdefault(seats, []).append(took * 1000)
                 return content
 
-            calls(authority, *getattr(authority, which), number, note)
+            asked(authority, number, note)
     for what, by_seats in times.items():
         medians = [statistics.median(took) for took in by_seats.values()]
         columns = "  ".join(f"{seats:>9,}: {median:7.2f}" for seats, median in zip(by_seats, medians))
-        print(f"  {what:<10}  {columns}  ratio {medians[-1] / medians[0]:.2f}", flush=True)
+        print(f"  {what:<28}  {columns}  ratio {medians[-1] / medians[0]:.2f}", flush=True)
 
 
 def ledger(seats: int, folder: pathlib.Path) -> Authority:
-    """A ledger of that many seats, of which a tenth is one license's. The others have at most 1,000 each."""
+    """A ledger of that many seats, of which a tenth is one license's. The others have ten each."""
     authority = Authority(folder)
     big = authority.license()
-    licenses = [authority.license()[0] for _ in range(max(1, seats * 9 // 10 // 1000))]
     few = authority.license()
+    authority.run("customer", "new", "--name", "Jane Doe", "--email", "jane@example.com")
+    authority.run("license", "new", "--licensee", "Jane Doe", "--seats", "1", "--order", "order")
+    scopes = ("--scope=licenses:read", "--scope=reports:read")
+    authority.token = authority.run("token", "new", "--name", "bench", *scopes)["token"]
     authority.start()
-    device = Device()
+    device, refused = Device(), Device()
     post(authority.port, "/v1/activations", device.activation(few[1]))
+    connection = http.client.HTTPConnection("127.0.0.1", authority.port)
+    body = json.dumps(refused.activation("nobody's"))
+    connection.request("POST", "/v1/activations", body, {"Content-Type": "application/json"})
+    assert connection.getresponse().status >= 400
+    # It notes what was refused, and ends.
     authority.stop()
-    [template] = authority.sql(f"SELECT {COLUMNS} FROM seat")
-    template = list(template)
-    assert forms.base64url(device.key) in template[-1]
-    handle, license_id, key = release.handle_text(device.release.handle), few[0], forms.base64url(device.key)
-    # A key takes longer than a row: ten seats share one.
-    devices = [keys.public_key_of(secrets.token_bytes(32)) for _ in range(max(1, seats // 10))]
-    used = {device.release.handle}
-
-    def rows():
-        for number in range(seats):
-            of = big[0] if number % 10 == 0 else licenses[number % len(licenses)]
-            drawn = secrets.randbits(30)
-            while drawn in used:
-                drawn = secrets.randbits(30)
-            used.add(drawn)
-            row, drawn_key = list(template), devices[number % len(devices)]
-            row[:3] = drawn, drawn_key, of
-            row[INSTALLED] = hashlib.sha256(str(number).encode()).digest()
-            row[7] = int(row[7]) + number // 100 - seats // 100
-            record = row[-1].replace(handle, release.handle_text(drawn)).replace(license_id, of)
-            row[-1] = record.replace(key, forms.base64url(drawn_key))
-            yield row
-
-    authority.fill(rows(), seats)
+    ledger_rows.fill(authority, seats, (big[0], few[0]))
     authority.few, authority.big = few, big
     return authority
 
@@ -297,7 +290,11 @@ def main() -> None:
             authority.start()
         for which, words in (("few", "few"), ("big", "a tenth of all")):
             print(f"median of {CALLS} calls in ms, on a license of {words} seats")
-            compare(made, which)
+            compare(made, lambda authority, number, note, which=which: calls(
+                authority, *getattr(authority, which), number, note
+            ))
+        print(f"median of {CALLS} pages in ms, of the administration's lists")
+        compare(made, lists_over_http)
         for authority in made.values():
             authority.stop()
         for seats, authority in made.items():

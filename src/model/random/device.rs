@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::promise::Usable;
+use super::promise::{Held, Usable};
 use crate::{
     Error, ErrorKind, License, LicenseId, Random, Reason, Result, SigningKey, Timestamp,
     authority::Reply,
@@ -112,6 +112,13 @@ impl Installation {
             computer: self.computer,
             issued: issued.unix_seconds(),
         })
+    }
+
+    /// The license of that id, also one that is over.
+    pub(super) fn held(&self, license: LicenseId, now: u64) -> Option<Held> {
+        let (handle, _) = self.license().filter(|(_, id)| *id == license)?;
+        let time = self.record.time.at(self.reading(now)).now.unix_seconds();
+        Some(Held { handle: handle.get(), ends: self.ends()?, time })
     }
 
     /// Everything that its record can say something about.

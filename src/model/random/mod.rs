@@ -58,7 +58,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// The rules about seats over time, and some others that these runs miss too, by what is wrong without them.
-const MUTANTS: [Mutant; 46] = [
+const MUTANTS: [Mutant; 48] = [
     Mutant::NoMargin,
     Mutant::LastEndCounts,
     Mutant::LapsedCostsADeactivation,
@@ -81,6 +81,8 @@ const MUTANTS: [Mutant; 46] = [
     Mutant::LongestLeaseAfterTheOwn,
     Mutant::SilenceIsNoGap,
     Mutant::RestartDelaysALapse,
+    Mutant::TimerFreesSeats,
+    Mutant::MissedTimerFreesSeats,
     Mutant::ClaimedRevisionIsEvidence,
     Mutant::HealsByAnybodysLicense,
     Mutant::HealsByAnotherDevicesLicense,

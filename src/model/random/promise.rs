@@ -28,7 +28,11 @@
 //! - *U.* A release is taken back only where the vendor did that, and never from a device that was told of it or has
 //!   given the seat back.
 //!
-//! I1, F3 and F4 hold as ever. For F5 the moves that the ledger has forgotten are moves.
+//! **While nobody does anything** (F4), whatever a timer of the server does or fails to do, every seat stays as it is.
+//! One that counts goes on counting until its device, by the time that it goes by itself, is past the end of its
+//! license and the margin.
+//!
+//! I1 and F3 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,6 +101,15 @@ pub struct Usable {
     pub issued: u64,
 }
 
+/// A license on a device, whether or not a check accepts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub handle: u32,
+    pub ends: u64,
+    /// What the device takes the time to be.
+    pub time: u64,
+}
+
 /// A time that the ledger says it may have lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -155,6 +168,8 @@ pub struct Promise {
     longest_ever: u64,
     known: BTreeMap<u32, Known>,
     rows: BTreeMap<u32, Row>,
+    /// The seats that counted when everything was looked at last.
+    counted: BTreeSet<u32>,
     /// Seats that were replaced or revoked, and since when: their licenses may be used until they end.
     over: BTreeMap<u32, u64>,
     /// Seats that took the place of another one of their computer.
@@ -208,6 +223,7 @@ impl Promise {
             longest_ever: u64::from(longest_ever) * DAY,
             known: BTreeMap::new(),
             rows: BTreeMap::new(),
+            counted: BTreeSet::new(),
             over: BTreeMap::new(),
             joined: BTreeSet::new(),
             released: BTreeSet::new(),
@@ -465,6 +481,37 @@ impl Promise {
         })
     }
 
+    /// Time has passed since everything was looked at last, and nobody did anything (F4).
+    pub fn passed(&self, now: u64, held: &[Held], seen: &Seen) -> Kept {
+        for row in &seen.rows {
+            let before = self.rows.get(&row.handle);
+            must(before == Some(row), || format!("F4: {before:?} became {row:?}, and nobody did anything"))?;
+        }
+        must(seen.rows.len() == self.rows.len(), || {
+            "F4: a seat is gone, and nobody did anything".to_owned()
+        })?;
+        let counting = self.counting_of(seen, now);
+        for Held { handle, ends, time } in held {
+            let is_over =
+                self.sold.margin_days.is_some_and(|days| time + TOLERANCE >= ends + u64::from(days) * DAY);
+            // Of one that was lost the ledger does not know how long it may be in use.
+            let is_kept = !self.counted.contains(handle) || counting.contains(handle);
+            must(is_kept || is_over || self.strays.contains_key(handle), || {
+                format!(
+                    "F4: seat {handle} counts no more at {time} by its device, whose license ended at {ends}"
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The seats that count, as the ledger itself takes them where it can be asked.
+    fn counting_of(&self, seen: &Seen, now: u64) -> BTreeSet<u32> {
+        let counts = |row: &&Row| self.counts_with(&seen.gaps, row, now);
+        let own = || seen.rows.iter().filter(counts).map(|row| row.handle).collect();
+        seen.counting.clone().unwrap_or_else(own)
+    }
+
     /// Looks at everything once more, after at most one act.
     pub fn judge(&mut self, now: u64, usable: &[Usable], seen: Seen) -> Kept {
         let has_healed = seen.healed > self.healed;
@@ -472,6 +519,7 @@ impl Promise {
             self.found = self.found.map(|_| now);
         }
         let is_flagged = seen.flagged > self.flagged;
+        self.counted = self.counting_of(&seen, now);
         (self.gaps, self.healed, self.flagged) = (seen.gaps, seen.healed, seen.flagged);
         let is_found = |gap: &Gap| self.found.is_some_and(|found| gap.ended <= found);
         // Those from before the run are no longer of effect.

@@ -14,7 +14,7 @@ use self::{network::Message, service::Service};
 use super::{
     device::{Asking, Installation, PRODUCT},
     dice::Dice,
-    promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
+    promise::{Gap, Held, Kept, Promise, Row, Seen, State, Usable, must},
     script::{COMPUTERS, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, LONGEST_LEASE_DAYS, Script, Sold, Wait},
 };
 use crate::{
@@ -138,6 +138,10 @@ impl<'v> World<'v> {
         let acts = Script::new(self.number).acts;
         for act in acts {
             self.wait(act.wait);
+            self.pass_time();
+            let held: Vec<Held> =
+                self.installations.iter().filter_map(|installed| installed.held(LICENSE, self.now)).collect();
+            self.promise.passed(self.now, &held, &self.seen())?;
             self.judge()?;
             let at = self.at(act.installation);
             self.installations[at].observe(self.now);
@@ -215,15 +219,25 @@ impl<'v> World<'v> {
         Ok(())
     }
 
-    /// What can be seen of the ledger.
-    fn seen(&self) -> Seen {
-        let history = match self.ledger.find(&Query::History) {
+    /// Whether the ledger takes a seat for counting.
+    fn counts(&self, seat: &crate::authority::Seat) -> bool {
+        let history = self.history();
+        let gaps = history.as_ref().map(|history| history.gaps()).unwrap_or_default();
+        seat.counts(&self.ledger.terms[0], Timestamp::from_unix_seconds(self.now), gaps)
+    }
+
+    fn history(&self) -> Option<Box<crate::authority::History>> {
+        match self.ledger.find(&Query::History) {
             Ok(Found::History(history)) => history,
             _ => None,
-        };
+        }
+    }
+
+    /// What can be seen of the ledger.
+    fn seen(&self) -> Seen {
+        let history = self.history();
         let gaps = history.as_ref().map(|history| history.gaps()).unwrap_or_default();
-        let (terms, now) = (&self.ledger.terms[0], Timestamp::from_unix_seconds(self.now));
-        let counting = self.ledger.seats_of(LICENSE).filter(|seat| seat.counts(terms, now, gaps));
+        let counting = self.ledger.seats_of(LICENSE).filter(|seat| self.counts(seat));
         let gap = |gap: &crate::authority::Gap| Gap {
             began: gap.began().unix_seconds(),
             ended: gap.ended().unix_seconds(),

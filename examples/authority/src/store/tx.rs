@@ -45,6 +45,9 @@ pub(crate) struct Tx {
     /// What was run in it, with its values.
     #[cfg(test)]
     pub(super) ran: std::collections::BTreeSet<String>,
+    /// After so many statements one fails.
+    #[cfg(test)]
+    pub(super) fails_after: Option<usize>,
 }
 
 /// What is known of a seat as it is stored: how it is counted, and the tags that it is found by.
@@ -80,6 +83,8 @@ impl Tx {
             _place: None,
             #[cfg(test)]
             ran: std::collections::BTreeSet::new(),
+            #[cfg(test)]
+            fails_after: None,
         }
     }
 
@@ -198,6 +203,10 @@ impl Tx {
 
     /// What its statements run on. Fails with [`Error::Undone`] when the database has undone it.
     pub(super) fn target(&mut self) -> Result<Target<'_>, Error> {
+        #[cfg(test)]
+        if let Some(left) = self.fails_after {
+            self.fails_after = Some(left.checked_sub(1).ok_or(Error::Undone)?);
+        }
         let connection: &mut rusqlite::Connection = match &mut self.inner {
             Inner::Reading(reader) => reader,
             Inner::Writing(member) => member,

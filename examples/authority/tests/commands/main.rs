@@ -11,6 +11,7 @@ mod issuer_certificate;
 mod license_keys;
 mod mail;
 mod people;
+mod pg_restore;
 mod products;
 mod program;
 mod requests;

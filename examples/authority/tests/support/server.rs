@@ -381,6 +381,11 @@ impl Authority {
         Self::in_folder(product, tempfile::tempdir().unwrap(), options)
     }
 
+    /// One in a folder of the caller's, after which its database is called.
+    pub fn in_this_folder(product: &str, folder: TempDir) -> Arc<Self> {
+        Self::in_folder(product, folder, &[])
+    }
+
     /// One whose files are in memory, where there is such a place: faults of the network need no disk.
     pub fn in_memory() -> Arc<Self> {
         Self::in_folder(PRODUCT, in_memory(), &[])

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{LICENSE, LONGEST_LEASE, World, network::Message};
 use crate::{
     DeactivationReceipt, License, LicenseBody, Page, Revocation, SigningKey, Timestamp,
@@ -10,9 +12,12 @@ use crate::{
         decision::{self, Ledger as _, Moment, Note, SILENCE},
     },
     message::Signed,
-    model::random::{
-        promise::{Kept, Restore, must},
-        script::{Restored, Sold},
+    model::{
+        Mutant, is_mutated,
+        random::{
+            promise::{Kept, Restore, must},
+            script::{Restored, Sold},
+        },
     },
     testing::MemoryLedger,
 };
@@ -100,6 +105,33 @@ impl World<'_> {
         }
         let service = &mut self.service;
         (service.page, service.noted, service.outside) = (page, self.now, Some(page));
+    }
+
+    /// Time has passed, and nobody did anything. In every other run the server's one timer notes a page each minute, in
+    /// the others it failed to.
+    pub(super) fn pass_time(&mut self) {
+        let is_late = self.now >= self.service.noted + LASTS;
+        let has_run = is_late && !self.number.is_multiple_of(2);
+        if has_run {
+            self.note(Some(Duration::from_secs(LASTS)));
+        }
+        if has_run && is_mutated(Mutant::TimerFreesSeats) {
+            self.change_seats("state", &"returned".into(), |world, seat| !world.counts(seat));
+        }
+        if is_late && !has_run && is_mutated(Mutant::MissedTimerFreesSeats) {
+            self.change_seats("lapsed", &true.into(), |_, _| true);
+        }
+    }
+
+    /// What no rule does to seats that are taken.
+    fn change_seats(&mut self, member: &str, value: &Value, which: impl Fn(&Self, &Seat) -> bool) {
+        let taken = self.ledger.seats_of(LICENSE).filter(|seat| seat.state().is_taken());
+        let changed: Vec<Seat> = taken.filter(|seat| which(self, seat)).cloned().collect();
+        for seat in changed {
+            let mut record = serde_json::to_value(&seat).expect("a record");
+            record[member] = value.clone();
+            self.ledger.seats.insert(seat.name(), serde_json::from_value(record).expect("a record"));
+        }
     }
 
     /// The server is killed, and started after a while.

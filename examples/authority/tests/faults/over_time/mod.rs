@@ -38,8 +38,8 @@ use crate::support::{
 
 /// An authority's clock goes on over its runs, and no license of these lasts for ever.
 const RUNS_OF_AN_AUTHORITY: u64 = 5;
-/// In so many runs an administrator who forgets is noticed.
-const FORGETFUL: u64 = 2;
+/// In so many runs a planted fault is noticed.
+const FAULTY: u64 = 3;
 /// In so many runs everything happens, whatever the chance of the network and of the keys.
 const ENOUGH: u64 = 400;
 
@@ -77,9 +77,17 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// These runs, and those of them that broke the promise. A forgetful administrator makes a call again under another
-/// key.
-fn runs(first: u64, runs: u64, is_forgetful: bool) -> (Counts, Vec<String>) {
+/// What goes wrong on purpose.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// An administrator makes a call again under another key.
+    Forgetful,
+    /// A timer gives back the seats whose use is over.
+    Timer,
+}
+
+/// These runs, and those of them that broke the promise.
+fn runs(first: u64, runs: u64, fault: Option<Fault>) -> (Counts, Vec<String>) {
     let next = AtomicU64::new(first);
     let total = Mutex::new((Counts::new(), Vec::new()));
     let work = || {
@@ -93,9 +101,13 @@ fn runs(first: u64, runs: u64, is_forgetful: bool) -> (Counts, Vec<String>) {
                 return;
             };
             let mut ledger = Ledger::open(&authority);
+            let key_of_another_license = authority.sell("99", &[]);
+            let is_forgetful = fault == Some(Fault::Forgetful);
             let mut administrator = Administrator::new(&authority, begin | 1 << 23, is_forgetful);
             for run in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
-                let mut world = World::new(run, &authority, (&mut ledger, &mut administrator), time);
+                let beside = (&mut ledger, &mut administrator);
+                let mut world = World::new(run, &authority, beside, key_of_another_license.clone(), time);
+                world.fault = fault;
                 let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
                 let breach = lived.unwrap_or_else(|_| Err("panicked, see above".to_owned())).err();
                 time = world.is_over();
@@ -113,7 +125,9 @@ fn runs(first: u64, runs: u64, is_forgetful: bool) -> (Counts, Vec<String>) {
                 *total.lock().unwrap().0.entry(format!("noted: {noted}")).or_default() += 1;
             }
             // Whatever came of it, the ledger is one that the rules make.
-            authority.vendor(&["verify"]);
+            if fault != Some(Fault::Timer) {
+                authority.vendor(&["verify"]);
+            }
         }
     };
     thread::scope(|scope| {
@@ -124,13 +138,22 @@ fn runs(first: u64, runs: u64, is_forgetful: bool) -> (Counts, Vec<String>) {
     total.into_inner().unwrap()
 }
 
+fn is_noticed(fault: Fault, by: &str) {
+    let _up = crate::database_stays();
+    let (counts, breaches) = runs(0, FAULTY, Some(fault));
+    let is_by_it = |breach: &String| breach.contains(by);
+    assert!(counts.is_empty() || breaches.iter().any(is_by_it), "{breaches:?}");
+}
+
 /// A call that is made again under another key is done twice, or stands in its own way.
 #[test]
 fn a_call_under_a_key_of_its_own_each_time_is_noticed() {
-    let _up = crate::database_stays();
-    let (counts, breaches) = runs(0, FORGETFUL, true);
-    let is_of_it = |breach: &String| breach.contains(": V: ");
-    assert!(counts.is_empty() || breaches.iter().any(is_of_it), "{breaches:?}");
+    is_noticed(Fault::Forgetful, ": V: ");
+}
+
+#[test]
+fn a_timer_that_frees_seats_is_noticed() {
+    is_noticed(Fault::Timer, ": F4: ");
 }
 
 #[test]
@@ -138,7 +161,7 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
     let _up = crate::database_stays();
     let (first, count) = (number("NODELOCK_ONLINE_SEED", 0), number("NODELOCK_ONLINE_RUNS", 40));
     let start = Instant::now();
-    let (counts, breaches) = runs(first, count, false);
+    let (counts, breaches) = runs(first, count, None);
     for (what, often) in &counts {
         println!("{often:>9} {what}");
     }

@@ -1,6 +1,7 @@
 //! One run.
 
 mod acts;
+mod judging;
 mod restore;
 mod vendor;
 
@@ -9,20 +10,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nodelock::{
-    Client, ClientBuilder, Error, ErrorKind, Roots, Status, Store, authority::LONGEST_LEASE_DAYS,
-};
-use serde_json::Value;
+use nodelock::{Client, ClientBuilder, Error, ErrorKind, Roots, Store, authority::LONGEST_LEASE_DAYS};
 
 use super::{
-    promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
-    script::{Act, COMPUTERS, DAY, Event, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, Script, Sold, Wait},
+    Fault,
+    promise::{Kept, Promise, must},
+    script::{Act, COMPUTERS, DAY, Event, HOUR, INSTALLED, Script, Sold, Wait},
 };
 use crate::support::{
     administration::Administrator,
     calls::http,
     dice::Dice,
-    ledger::{Ledger, TimedRow},
+    ledger::Ledger,
     network::Network,
     server::{Authority, PRODUCT},
     vendor::{TestClock, machine},
@@ -80,6 +79,7 @@ pub struct World<'a> {
     lost: Option<u32>,
     counts: Counts,
     pub story: Vec<String>,
+    pub fault: Option<Fault>,
 }
 
 impl<'a> World<'a> {
@@ -87,6 +87,7 @@ impl<'a> World<'a> {
         number: u64,
         authority: &'a Authority,
         (ledger, administrator): (&'a mut Ledger, &'a mut Administrator),
+        key_of_another_license: String,
         now: u64,
     ) -> Self {
         let sold = Script::new(number).sold;
@@ -112,7 +113,7 @@ impl<'a> World<'a> {
             network: Network::new(authority.address, number),
             license: made["license"].as_str().unwrap().to_owned(),
             key: made["key"].as_str().unwrap().to_owned(),
-            key_of_another_license: authority.sell("99", &[]),
+            key_of_another_license,
             promise: Promise::new(sold, now, LONGEST_LEASE_DAYS),
             installations: Vec::new(),
             installed: 0,
@@ -125,6 +126,7 @@ impl<'a> World<'a> {
             lost: None,
             counts: Counts::new(),
             story: vec![format!("{sold:?}")],
+            fault: None,
         };
         for installed in 0..INSTALLED {
             world.install(installed % COMPUTERS);
@@ -159,7 +161,7 @@ impl<'a> World<'a> {
         let (began, acts) = (self.now, Script::new(self.number).acts);
         for act in acts {
             self.wait(act.wait);
-            self.judge()?;
+            self.judge_after_wait()?;
             let at = self.at(act.installation);
             self.story.push(format!("{} installation {at}: {:?}", self.now - began, act.event));
             let _ = self.client(at).observe();
@@ -288,75 +290,6 @@ impl<'a> World<'a> {
         let key = self.key.clone();
         self.installations.push(Installation { computer, folder, clock, key, ahead: 0, is_silent: false });
         self.installations.len() - 1
-    }
-
-    fn judge(&mut self) -> Kept {
-        let statuses = (0..self.installations.len()).map(|at| (at, self.client(at).check().unwrap()));
-        let usable: Vec<Usable> = statuses.filter_map(|(at, status)| self.usable(at, &status)).collect();
-        let seen = self.seen();
-        if seen.flagged > self.flagged {
-            self.count(FLAGGED);
-        }
-        self.flagged = seen.flagged;
-        let (said, ledger) = (self.promise.sold(), self.sold());
-        let extra = |sold: &Sold| sold.granted.map(|granted| granted.extra);
-        let is_so = (said.seats, said.lease_days, said.margin_days, said.activations)
-            == (ledger.seats, ledger.lease_days, ledger.margin_days, ledger.activations)
-            && (said.deactivations, said.end, said.is_suspended, extra(&said))
-                == (ledger.deactivations, ledger.end, ledger.is_suspended, extra(&ledger));
-        must(is_so, || format!("V: the ledger says {ledger:?}, and the vendor said {said:?}"))?;
-        let of = format!("WHERE license_id = '{}' AND revoked IS NULL", self.license);
-        let keys = self.ledger.texts(&format!("SELECT hint FROM license_key {of}"));
-        let is_its = |hint: &str| self.key.ends_with(hint);
-        must(keys.len() == 1 && keys[0].as_deref().is_some_and(is_its), || {
-            format!("V: the keys with these ends activate: {keys:?}")
-        })?;
-        self.promise.judge(self.now, &usable, seen)?;
-        if self.promise.besides() > 0 {
-            self.count(IN_USE_BESIDES);
-        }
-        Ok(())
-    }
-
-    /// What can be seen of the ledger.
-    fn seen(&mut self) -> Seen {
-        let history = self.ledger.texts("SELECT record FROM history").pop().flatten();
-        let history: Value = history.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
-        let gap = |gap: &Value| Gap {
-            began: gap["began"].as_u64().unwrap(),
-            ended: gap["ended"].as_u64().unwrap(),
-        };
-        let noted = |ledger: &mut Ledger, which: &str| {
-            ledger.texts(&format!("SELECT detail FROM audit WHERE action {which}")).len() as u64
-        };
-        Seen {
-            rows: self.rows(),
-            counting: None,
-            gaps: history["gaps"].as_array().into_iter().flatten().map(gap).collect(),
-            healed: noted(self.ledger, "IN ('healed', 'phantom-ended')"),
-            flagged: noted(self.ledger, "= 'healed' AND detail LIKE '%more than were sold%'"),
-        }
-    }
-
-    fn usable(&self, at: usize, status: &Status) -> Option<Usable> {
-        let license = status.license().filter(|_| status.is_usable())?;
-        let computer = self.installations[at].computer;
-        let is_it = license.license_id.to_string() == self.license;
-        let (handle, issued) = (license.handle.get(), license.issued.unix_seconds());
-        is_it.then_some(Usable { handle, computer, issued })
-    }
-
-    fn rows(&mut self) -> Vec<Row> {
-        let rows = self.ledger.seats_over_time(&self.license).into_iter();
-        let row = |row: TimedRow| Row {
-            handle: row.handle,
-            state: State::named(&row.state),
-            counted: row.counted,
-            activation: row.activation,
-            lapsed: row.lapsed,
-            ends: row.ends,
-        };
-        rows.map(row).collect()
     }
 
     fn count(&mut self, what: impl Into<String>) {

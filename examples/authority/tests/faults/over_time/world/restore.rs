@@ -56,6 +56,11 @@ impl World<'_> {
         let Some(copy) = self.copy.clone() else { return Ok(false) };
         let (engine, directory) = (self.authority.engine(), self.authority.directory());
         let other = (restored == Restored::OneOfTwo).then(|| self.authority.serve(&[]));
+        // What was noted since is counted before it is lost.
+        let since = format!("SELECT action FROM audit WHERE at > {}", copy.made);
+        for noted in self.ledger.texts(&since).into_iter().flatten() {
+            self.count(format!("noted: {noted}"));
+        }
         self.authority.kill();
         *self.ledger = Ledger::nowhere();
         match restored {
