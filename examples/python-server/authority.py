@@ -63,6 +63,7 @@ _LOOKS = {
     "status_name": (c_char_p, c_uint32),
     "error_status": (c_uint32, c_void_p),
     "error_message": (c_char_p, c_void_p),
+    "activation_license_key": (c_char_p, c_void_p),
     "activation_release_count": (c_size_t, c_void_p),
     "bytes_text": (c_char_p, c_void_p),
     "key_data": (c_void_p, c_void_p, POINTER(c_size_t)),
@@ -339,6 +340,8 @@ class Activation(_Object):
 
     def decide(self, records, now):
         return Decision(_get("decide_activation", self, None, records, now))
+
+    license_key = property(lambda self: _text("activation_license_key", self))
 
     @property
     def releases(self):

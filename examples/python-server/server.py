@@ -34,7 +34,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import authority
 from authority import Activation, Code, Issuer, Key, Note, Records, Refused, Release
-from limits import HOUR, QUARTER, Limit, Places, TooMany, Turns, peer_of
+from limits import HOUR, QUARTER, Limit, Pace, Places, TooMany, Turns, peer_of
 
 PRODUCT = "Example Editor"
 DAY = 86_400
@@ -42,6 +42,8 @@ DAY = 86_400
 LARGEST = 512 * 1024
 # How many seconds a request may take to arrive, however slowly it comes, and its answer to be taken.
 PATIENCE = 30
+# How many cancelled seats may be one peer's. Its further ones are not taken in, and their devices keep their proofs.
+MOST_CANCELLED = 10_000
 
 SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL, allowances TEXT);
@@ -58,6 +60,16 @@ SCHEMA = """
     -- Except cancelled ones, once their requests are outdated: those are refused without them.
     CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
         WHERE json_extract(record, '$.state') = 'cancelled';
+    -- Anybody may cancel a request that nobody saw, so each peer has so many. None is dropped for another: it keeps its
+    -- request from taking a seat.
+    CREATE TABLE cancelled (
+        handle TEXT NOT NULL, device_key TEXT NOT NULL, peer TEXT NOT NULL, PRIMARY KEY (handle, device_key)
+    );
+    CREATE INDEX cancelled_by_peer ON cancelled (peer);
+    CREATE TRIGGER no_longer_cancelled AFTER DELETE ON seats
+    BEGIN
+        DELETE FROM cancelled WHERE handle = OLD.handle AND device_key = OLD.device_key;
+    END;
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
     -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each
     -- peer and in all the newest are kept and no more.
@@ -77,19 +89,27 @@ SCHEMA = """
     END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- Requests that wait for approval, or were approved or refused. Whoever has a license key makes some, so they go
-    -- after 60 days, and of each license the newest are kept and no more.
+    -- after 60 days, and of each peer, of each license and in all the newest are kept and no more. What the vendor
+    -- approved is not pushed out by others.
     CREATE TABLE approvals (
-        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, record TEXT NOT NULL,
-        kept INTEGER NOT NULL,
-        PRIMARY KEY (handle, device_key)
+        number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, device_key TEXT NOT NULL,
+        license TEXT NOT NULL, record TEXT NOT NULL, peer TEXT NOT NULL, kept INTEGER NOT NULL,
+        UNIQUE (handle, device_key)
     );
-    CREATE INDEX approvals_of_license ON approvals (license, kept);
+    CREATE INDEX approvals_of_peer ON approvals (peer, number) WHERE json_extract(record, '$.state') <> 'approved';
+    CREATE INDEX approvals_of_license ON approvals (license, number)
+        WHERE json_extract(record, '$.state') <> 'approved';
     CREATE INDEX approvals_by_age ON approvals (kept);
     CREATE TRIGGER newest_approvals AFTER INSERT ON approvals
     BEGIN
         DELETE FROM approvals WHERE kept < NEW.kept - 60 * 86400;
-        DELETE FROM approvals WHERE license = NEW.license AND kept <
-            (SELECT kept FROM approvals WHERE license = NEW.license ORDER BY kept DESC LIMIT 1 OFFSET 200);
+        DELETE FROM approvals WHERE peer = NEW.peer AND json_extract(record, '$.state') <> 'approved'
+            AND number <= (SELECT number FROM approvals WHERE peer = NEW.peer
+                AND json_extract(record, '$.state') <> 'approved' ORDER BY number DESC LIMIT 1 OFFSET 100);
+        DELETE FROM approvals WHERE license = NEW.license AND json_extract(record, '$.state') <> 'approved'
+            AND number <= (SELECT number FROM approvals WHERE license = NEW.license
+                AND json_extract(record, '$.state') <> 'approved' ORDER BY number DESC LIMIT 1 OFFSET 200);
+        DELETE FROM approvals WHERE number <= NEW.number - 10000 AND json_extract(record, '$.state') <> 'approved';
     END;
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- One row, and the pages under which something may have been signed. They are kept for ever.
@@ -147,7 +167,8 @@ STORE = {
     authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record, peer, kept) VALUES (:name, :record, :peer, :now)",
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
-    authority.STORE_APPROVAL: "REPLACE INTO approvals VALUES (:handle, :device_key, :license, :record, :now)",
+    authority.STORE_APPROVAL: """REPLACE INTO approvals (handle, device_key, license, record, peer, kept)
+        VALUES (:handle, :device_key, :license, :record, :peer, :now)""",
     authority.FORGET_APPROVALS: "DELETE FROM approvals WHERE device_key = :name AND license = :license",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
@@ -165,6 +186,9 @@ class Limits:
     def __init__(self):
         # Unknown license keys.
         self.license_keys = Limit(20, QUARTER)
+        # Requests that are refused though their license key is known, by peer and key. An office whose license has too
+        # few seats may ask from one address with every computer it has.
+        self.refused_requests = Limit(1000, QUARTER)
         # Typed codes, right or wrong.
         self.codes = Limit(10, QUARTER)
         # Requests for which codes are tried that came before: up to eight each, and others may have left them.
@@ -312,6 +336,8 @@ class Vendor:
 
     def activate(self, activation, peer):
         """Settles a request. What came along is free also while no license can be signed."""
+        with_key = peer and (peer, activation.license_key)
+        self.limits.refused_requests.check(with_key)
         try:
             self.limits.license_keys.check(peer)
         except TooMany:
@@ -321,15 +347,23 @@ class Vendor:
         try:
             decision, text = self.settle(activation, peer)
         except Refused as refused:
-            if refused.status == authority.CERTIFICATE_EXPIRED:
+            if refused.status != authority.CERTIFICATE_EXPIRED:
+                self.count_refused(refused, peer, with_key)
+            else:
                 for release in activation.releases:
                     # What is refused here has no receipt, so it comes again.
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
-        if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
-            self.limits.license_keys.take(peer)
+        if decision.refusal:
+            self.count_refused(decision.refusal, peer, with_key)
         return decision, text
+
+    def count_refused(self, refused, peer, with_key):
+        is_unknown = refused.status == authority.UNKNOWN_LICENSE
+        # Beyond the limit the next one is refused.
+        with suppress(TooMany):
+            self.limits.license_keys.take(peer) if is_unknown else self.limits.refused_requests.take(with_key)
 
     def knows(self, activation, peer):
         """Whether a request is refused for something else than its key, if at all, by looks that store nothing."""
@@ -375,6 +409,10 @@ def store(database, decision, peer):
         database.execute(STORE[change.kind], change._asdict() | row)
         if change.kind == authority.INSERT_SEAT and json.loads(change.record)["state"] == "cancelled":
             database.execute(FORGET_OUTDATED, authority.outdated(now()))
+            kept = database.execute("SELECT count(*) FROM cancelled WHERE peer = ?", [peer or ""]).fetchone()[0]
+            if peer is not None and kept >= MOST_CANCELLED:
+                raise TooMany(DAY)
+            database.execute("INSERT INTO cancelled VALUES (:handle, :device_key, :peer)", row)
 
 
 def unseen(decision):
@@ -416,7 +454,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
 def application(vendor, proxy=None):
     """The WSGI application, for any server of that kind. `proxy` is the address of a proxy in front that says whose
     request it passes on."""
-    places = Places(of_peer=16, in_all=64)
+    places, pace = Places(of_peer=16, in_all=64), Pace()
 
     def answer(environ, peer):
         request = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -473,7 +511,10 @@ def application(vendor, proxy=None):
         peer = customer(environ)
         if places.enter(peer):
             try:
+                pace.wait(peer)
                 status, kind, text = answer(environ, peer)
+                if status.startswith("2"):
+                    pace.was_good(peer)
             finally:
                 places.leave(peer)
         else:

@@ -16,8 +16,8 @@ sys.path[:0] = [str(ROOT / "examples/python-server"), str(ROOT / "tests/interop"
 
 import limits  # noqa: E402
 import server  # noqa: E402
-from authority import KEPT, Code  # noqa: E402
-from limits import Limit, Places, TooMany, Turns, peer_of  # noqa: E402
+from authority import KEPT, Code, Refused  # noqa: E402
+from limits import Limit, Pace, Places, TooMany, Turns, peer_of  # noqa: E402
 from nodelock_format import code, release  # noqa: E402
 
 
@@ -102,6 +102,51 @@ class Limits(unittest.TestCase):
         self.assertEqual((turns.free, turns.lines), (1, {}))
 
 
+class Paces(unittest.TestCase):
+    def setUp(self):
+        self.now, self.pace = 1000, Pace()
+
+        def sleep(seconds):
+            self.now += seconds
+
+        for name, instead in ("time.monotonic", lambda: self.now), ("time.sleep", sleep):
+            patched = mock.patch(name, instead)
+            patched.start()
+            self.addCleanup(patched.stop)
+
+    def take(self, peer, count, is_good):
+        """How many seconds so many requests take, one after the other."""
+        start = self.now
+        for _ in range(count):
+            self.pace.wait(peer)
+            if is_good:
+                self.pace.was_good(peer)
+        return self.now - start
+
+    def test_refused_requests_of_a_peer_wait_and_delay_no_other(self):
+        self.assertEqual(self.take("a", 100, False), 0)
+        self.assertAlmostEqual(self.take("a", 100, False), 5, delta=0.1)
+        self.assertEqual(self.take("b", 1, True), 0)
+        self.now += 60
+        self.assertEqual(self.take("a", 990, True), 0)
+        self.assertAlmostEqual(self.take("a", 1000, True), 5, delta=0.1)
+
+    def test_no_request_waits_for_longer_than_two_seconds(self):
+        for _ in range(1000):
+            self.pace.count("a")
+        self.assertLessEqual(self.take("a", 1, False), Pace.LONGEST + Pace.REFUSED)
+
+    def test_so_many_peers_are_remembered_and_the_busy_ones_before_others(self):
+        with mock.patch.object(limits, "MOST_PEERS", 3):
+            for peer in "abc" * 100:
+                self.pace.count(peer)
+            self.assertEqual(self.take("d", 1000, False), 0, "there is no place to remember it")
+            self.assertGreater(self.take("a", 1, False), 0)
+            self.now += 60
+            self.take("d", 1, False)
+        self.assertEqual(list(self.pace.used), ["d"])
+
+
 class Served(unittest.TestCase):
     def serve(self, vendor=None):
         """The address of a server, and the server."""
@@ -118,6 +163,22 @@ class Served(unittest.TestCase):
         connection = socket.create_connection(address, timeout=60, source_address=(source, 0))
         self.addCleanup(connection.close)
         return connection
+
+    def ask(self, address, path, source="127.0.0.1"):
+        connection = self.connect(address, source)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def test_refused_requests_are_taken_up_at_a_pace_of_their_peer(self):
+        paced = []
+        with mock.patch.object(Pace, "wait", lambda _, peer: paced.append(("wait", peer))):
+            with mock.patch.object(Pace, "was_good", lambda _, peer: paced.append(("good", peer))):
+                address = self.serve()
+                self.assertEqual(self.ask(address, "/nothing")[0], 404)
+                self.assertEqual(self.ask(address, "/")[0], 200)
+        peer = "127.0.0.1"
+        self.assertEqual(paced, [("wait", peer), ("wait", peer), ("good", peer)])
 
     def test_a_body_that_drips_ends_with_its_request(self):
         with mock.patch.object(server, "PATIENCE", 0.5):
@@ -204,6 +265,81 @@ class Kept(unittest.TestCase):
         self.assertEqual(settle.call_count, 20, "beyond the limit a wrong key waits for no writer")
         self.assertIs(activate(right, "a"), right)
         self.assertIs(activate(wrong, "b"), wrong)
+
+    def test_requests_with_one_key_that_are_refused_are_limited_by_key_and_peer(self):
+        self.vendor.limits.refused_requests = Limit(2, 900)
+        full = mock.Mock(refusal=mock.Mock(status=71))
+
+        def activate(key, peer):
+            settle = mock.Mock(return_value=(full, "text"))
+            with mock.patch.object(self.vendor, "settle", settle):
+                return self.vendor.activate(mock.Mock(license_key=key, releases=[]), peer)[0]
+
+        for _ in range(2):
+            self.assertIs(activate("one", "a"), full)
+        self.assertRaises(TooMany, activate, "one", "a")
+        self.assertIs(activate("two", "a"), full)
+        for _ in range(3):
+            self.assertIs(activate("one", None), full, "the vendor at the desk")
+        self.assertIs(activate("one", "b"), full)
+
+        # What the library raises is a refusal, too, and what only the vendor can mend is none.
+        for status, refused in (74, 2), (server.authority.CERTIFICATE_EXPIRED, 3):
+            settle = mock.Mock(side_effect=Refused(status))
+            with mock.patch.object(self.vendor, "settle", settle):
+                for _ in range(3):
+                    with self.assertRaises((Refused, TooMany)):
+                        self.vendor.activate(mock.Mock(license_key=f"{status}", releases=[]), "c")
+            self.assertEqual(settle.call_count, refused)
+
+    def insert_cancelled(self, number, peer):
+        record = json.dumps({"state": "cancelled", "requested": 2_000_000_000, "granted": 2_000_000_000})
+        change = dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted", "is_activation"], 0)
+        change |= {"kind": server.authority.INSERT_SEAT, "name": f"{number}:", "license": None, "record": record}
+        change |= {"machine": "", "tags": ""}
+        inserted = collections.namedtuple("Change", change)(**change)
+        with self.vendor.transaction() as database:
+            server.store(database, mock.Mock(changes=[inserted]), peer)
+
+    def test_a_peer_has_so_many_cancelled_seats_and_its_others_are_not_taken_in(self):
+        with mock.patch.object(server, "MOST_CANCELLED", 2):
+            for number in 1, 2:
+                self.insert_cancelled(number, "a")
+            self.assertRaises(TooMany, self.insert_cancelled, 3, "a")
+            for number, peer in (4, "b"), (5, None), (6, None), (7, None):
+                self.insert_cancelled(number, peer)
+            with self.vendor.transaction() as database:
+                database.execute("DELETE FROM seats WHERE handle = '1'")
+            self.insert_cancelled(8, "a")
+            with self.vendor.look() as database:
+                kept = [row for row, in database.execute("SELECT handle FROM seats ORDER BY handle")]
+        self.assertEqual(kept, list("245678"))
+
+    def test_of_requests_that_wait_the_newest_are_kept_and_each_that_was_approved(self):
+        with self.vendor.transaction() as database:
+            def keep(number, license, peer, state="waiting"):
+                row = {"handle": f"{number}", "device_key": "k", "license": license, "peer": peer, "now": 1}
+                row["record"] = json.dumps({"state": state})
+                database.execute(server.STORE[server.authority.STORE_APPROVAL], row)
+
+            keep("approved", "one", "a", "approved")
+            for number in range(150):
+                keep(number, "one", "a")
+            for number in range(150, 399):
+                keep(number, "one", f"{number}")
+            keep("approved late", "one", "a", "approved")
+            keep(399, "one", "b")
+            keep("other", "two", "b")
+            found = [row for row, in database.execute("SELECT handle FROM approvals ORDER BY number")]
+        self.assertEqual(found, ["approved", *map(str, range(200, 399)), "approved late", "399", "other"])
+
+    def test_of_a_peers_requests_that_wait_the_newest_are_kept(self):
+        with self.vendor.transaction() as database:
+            for number in range(300):
+                row = {"handle": f"{number}", "device_key": "k", "license": f"{number}", "peer": "a", "now": 1}
+                database.execute(server.STORE[server.authority.STORE_APPROVAL], row | {"record": '{"state": "waiting"}'})
+            found = database.execute("SELECT count(*), min(number) FROM approvals").fetchone()
+        self.assertEqual(found, (100, 201))
 
     def test_cancelled_seats_go_once_their_requests_are_outdated(self):
         five_years, now = 5 * 365 * 86_400, 2_000_000_000
