@@ -180,6 +180,12 @@ class Served(unittest.TestCase):
         peer = "127.0.0.1"
         self.assertEqual(paced, [("wait", peer), ("wait", peer), ("good", peer)])
 
+    def test_a_process_is_alive_though_a_stranger_has_all_places(self):
+        with mock.patch.object(Places, "enter", lambda places, peer: places.of_peer != 16):
+            address = self.serve()
+            self.assertEqual(self.ask(address, "/readyz")[0], 503)
+            self.assertEqual(self.ask(address, "/healthz"), (200, "alive\n"))
+
     def test_a_body_that_drips_ends_with_its_request(self):
         with mock.patch.object(server, "PATIENCE", 0.5):
             connection = self.connect(self.serve())
@@ -229,6 +235,31 @@ class Kept(unittest.TestCase):
         server.Vendor.init(folder)
         self.vendor = server.Vendor(folder)
         self.vendor.limits.codes = Limit(10_000, 900)
+
+    def test_it_is_ready_while_it_can_sign_and_write(self):
+        def lacking():
+            self.vendor.looked = None
+            return self.vendor.lacking() or ""
+
+        self.assertEqual(lacking(), "")
+        day = 86_400
+        for since in -800 * day, 800 * day:
+            with mock.patch.object(server, "now", lambda since=since: int(time.time()) + since):
+                self.assertRegex(lacking(), "nothing can be signed: issuer certificate .* is valid from")
+        with mock.patch.object(server, "LOOK_LASTS", 0.1), self.vendor.transaction():
+            self.assertEqual(lacking(), "nothing can be written: database is locked")
+        key = self.vendor.folder / "issuer.key"
+        key.rename(key.with_suffix(".away"))
+        self.vendor.certificate = None
+        self.assertEqual(lacking(), "nothing can be signed: No such file or directory")
+
+    def test_looks_at_what_it_lacks_are_few(self):
+        with mock.patch.object(self.vendor, "look_for_lacks", mock.Mock(return_value="a disk")) as look:
+            self.assertEqual([self.vendor.lacking() for _ in range(100)], ["a disk"] * 100)
+            self.assertEqual(look.call_count, 1)
+            with mock.patch("time.monotonic", lambda: self.vendor.looked[1] + server.LOOK_LASTS):
+                self.vendor.lacking()
+            self.assertEqual(look.call_count, 2)
 
     def settle(self, number, peer):
         return self.vendor.settle(Code(code.deactivation_code(release.Release(number, number))), peer)[0].outcome
