@@ -3008,6 +3008,18 @@ nodelock_status nodelock_issuer_new(const nodelock_key *key,
                                     nodelock_error **error);
 
 /**
+ * Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root always
+ * may.
+ *
+ * NODELOCK_CERTIFICATE_EXPIRED: its certificate has ended, or is not valid yet.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_issuer_check(const nodelock_issuer *issuer,
+                                      uint64_t now,
+                                      nodelock_error **error);
+
+/**
  * Frees an issuer and wipes its key. NULL is fine.
  */
 NODELOCK_API void nodelock_issuer_free(nodelock_issuer *issuer);

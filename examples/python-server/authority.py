@@ -43,6 +43,7 @@ _FALLIBLE = {
     "license_key_hash": (c_char_p, _Out),
     "license_id_generate": (_Out,),
     "issuer_new": (c_void_p, c_char_p, c_size_t, c_char_p, _Out),
+    "issuer_check": (c_void_p, c_uint64),
     "activation_read": (c_char_p, c_size_t, _Out),
     "activation_release": (c_void_p, c_size_t, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
@@ -222,6 +223,10 @@ class Issuer(_Object):
         certificate = certificate.encode()
         super().__init__(_get("issuer_new", key, certificate, len(certificate), _encoded(root)))
 
+    def check(self, now):
+        """Fails while it must not sign, because its certificate has ended or is not valid yet."""
+        _do("issuer_check", self, now)
+
 
 class Records(_Object):
     """What a decision is made from: the records of this moment, and the verifications that were done. What is decided
@@ -340,6 +345,8 @@ class Activation(_Object):
 
     def decide(self, records, now):
         return Decision(_get("decide_activation", self, None, records, now))
+
+    license_key = property(lambda self: _text("activation_license_key", self))
 
     @property
     def key_hash(self):

@@ -87,6 +87,44 @@ class Places:
             self.taken = +self.taken
 
 
+class Pace:
+    """How fast the requests of one peer are taken up. One that comes too early waits, and its connection with it. A
+    request that is refused counts ten times as much as one that is not, so a peer that makes no mistake hardly ever
+    waits, also when it is a whole office."""
+
+    # Seconds of a request that is refused, and of one that is not: 20 or 200 of them in a second.
+    REFUSED, GOOD = 0.05, 0.005
+    # How many seconds a peer that was silent may use up at once, and how many a request waits at most.
+    AT_ONCE, LONGEST = 5, 2
+
+    def __init__(self):
+        self.lock, self.used = Lock(), {}
+
+    def wait(self, peer):
+        """Waits until a request of the peer is due, and counts it as if it were refused."""
+        if (seconds := self.count(peer)) > 0:
+            time.sleep(seconds)
+
+    def count(self, peer):
+        now = time.monotonic()
+        with self.lock:
+            if len(self.used) >= MOST_PEERS and peer not in self.used:
+                self.used = {other: used for other, used in self.used.items() if used > now - self.AT_ONCE}
+                # With so many peers that are busy, a new one is not remembered and does not wait.
+                if len(self.used) >= MOST_PEERS:
+                    return 0
+            silent = now - self.AT_ONCE
+            used = min(max(self.used.get(peer, silent), silent), now + self.LONGEST)
+            self.used[peer] = used + self.REFUSED
+            return self.used[peer] - now
+
+    def was_good(self, peer):
+        """Takes back what a request was counted too much that was not refused."""
+        with self.lock:
+            if peer in self.used:
+                self.used[peer] -= self.REFUSED - self.GOOD
+
+
 class Turns:
     """Whose turn it is to have a code verified, which takes a processor for up to a tenth of a second. One processor
     stays free for everything else. Each peer has a line, and the lines take turns: however many codes one peer sends,

@@ -12,8 +12,9 @@
 
 `POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file,
 or a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a
-request is refused, the receipts are below the reason. Put TLS and your login in front, and name that proxy as the last
-argument of `serve`, so that limits count for the customers behind it and not for the proxy.
+request is refused, the receipts are below the reason. `GET /healthz` says that the process answers, and `GET /readyz`
+whether it can do its work: it must be able to sign and to write. Put TLS and your login in front, and name that proxy
+as the last argument of `serve`, so that limits count for the customers behind it and not for the proxy.
 
 The library decides; what is here are tables, a query for each thing that a decision may ask for, a transaction, and the
 limits on strangers that only a server can count.
@@ -34,7 +35,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import authority
 from authority import Activation, Code, Issuer, Key, Note, Records, Refused, Release
-from limits import HOUR, QUARTER, Limit, Places, TooMany, Turns, peer_of
+from limits import HOUR, QUARTER, Limit, Pace, Places, TooMany, Turns, peer_of
 
 PRODUCT = "Example Editor"
 DAY = 86_400
@@ -42,6 +43,8 @@ DAY = 86_400
 LARGEST = 512 * 1024
 # How many seconds a request may take to arrive, however slowly it comes, and its answer to be taken.
 PATIENCE = 30
+# How many seconds a look at what the server lacks counts: anybody may ask, and each look is a write.
+LOOK_LASTS = 5
 
 SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL, allowances TEXT);
@@ -104,6 +107,8 @@ SCHEMA = """
     CREATE TABLE history (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE pages (page TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE counts (name TEXT PRIMARY KEY, record TEXT NOT NULL);
+    -- Written to find out whether it can be.
+    CREATE TABLE tried (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -200,6 +205,8 @@ class Vendor:
         self.certificate = None
         # The page that is signed under, and since when by a clock that nobody sets.
         self.noted, self.noting = None, Lock()
+        # What it lacked when it was last looked at, and when that was.
+        self.looked, self.looking = None, Lock()
 
     @property
     def issuer(self):
@@ -238,8 +245,8 @@ class Vendor:
         new.replace(Path(folder) / "issuer.certificate")
 
     @contextmanager
-    def database(self, begin):
-        database = sqlite3.connect(self.folder / "vendor.db", timeout=30, isolation_level=None)
+    def database(self, begin, timeout=30):
+        database = sqlite3.connect(self.folder / "vendor.db", timeout=timeout, isolation_level=None)
         try:
             database.execute("PRAGMA synchronous = FULL")
             database.execute(begin)
@@ -249,9 +256,9 @@ class Vendor:
             # Without COMMIT, this takes everything back.
             database.close()
 
-    def transaction(self):
+    def transaction(self, timeout=30):
         """Keeps other writers out from the first look on, and is on the disk before anything is answered."""
-        return self.database("BEGIN IMMEDIATE")
+        return self.database("BEGIN IMMEDIATE", timeout)
 
     def look(self):
         """One state of the database, while others write."""
@@ -266,6 +273,29 @@ class Vendor:
             row = license_id, authority.license_key_hash(license_key), json.dumps(terms)
             database.execute("INSERT INTO licenses VALUES (?, ?, ?, NULL)", row)
         return license_key
+
+    def lacking(self):
+        """What keeps the server from its work, in words for its operator; None if nothing does."""
+        with self.looking:
+            if self.looked is None or time.monotonic() - self.looked[1] >= LOOK_LASTS:
+                self.looked = self.look_for_lacks(), time.monotonic()
+            return self.looked[0]
+
+    def look_for_lacks(self):
+        does = "signed"
+        try:
+            self.issuer.check(now())
+            does = "written"
+            with self.transaction(timeout=LOOK_LASTS) as database:
+                database.execute("REPLACE INTO tried VALUES (1, ?)", [now()])
+            # Nothing is signed but under a page of this minute.
+            self.page()
+        except OSError as error:
+            # Anybody may ask, and a path is nobody's business.
+            return f"nothing can be {does}: {error.strerror}"
+        except (sqlite3.Error, Refused) as error:
+            return f"nothing can be {does}: {error}"
+        return None
 
     def settle(self, message, peer=None):
         """Decides about a message and stores that. Returns the decision, and what is sent for it as text: none while
@@ -342,19 +372,24 @@ class Vendor:
         try:
             decision, text = self.settle(activation, peer)
         except Refused as refused:
-            if refused.status == authority.CERTIFICATE_EXPIRED:
+            if refused.status != authority.CERTIFICATE_EXPIRED:
+                self.count_refused(refused, peer, whose)
+            else:
                 for release in activation.releases:
                     # What is refused here has no receipt, so it comes again.
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
-        if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
-            self.limits.license_keys.take(peer)
-        elif decision.refusal:
-            # Beyond the limit the next one is refused.
-            with suppress(TooMany):
-                self.limits.refused_requests.take(whose)
+        if decision.refusal:
+            self.count_refused(decision.refusal, peer, whose)
         return decision, text
+
+    def count_refused(self, refused, peer, whose):
+        """An unknown key counts for its peer, any other for the peer with that key."""
+        is_unknown = refused.status == authority.UNKNOWN_LICENSE
+        # Beyond the limit the next one is refused.
+        with suppress(TooMany):
+            self.limits.license_keys.take(peer) if is_unknown else self.limits.refused_requests.take(whose)
 
     def knows(self, activation, peer):
         """Whether a request is refused for something else than its key, if at all, by looks that store nothing."""
@@ -450,12 +485,16 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
 def application(vendor, proxy=None):
     """The WSGI application, for any server of that kind. `proxy` is the address of a proxy in front that says whose
     request it passes on."""
-    places = Places(of_peer=16, in_all=64)
+    places, pace = Places(of_peer=16, in_all=64), Pace()
 
     def answer(environ, peer):
         request = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if request == ("GET", "/"):
             return "200 OK", "text/html", PAGE
+        if request == ("GET", "/readyz"):
+            if lacking := vendor.lacking():
+                return "503 Service Unavailable", "text/plain", f"{lacking}\n"
+            return "200 OK", "text/plain", "ready\n"
         if request not in (("POST", "/activate"), ("POST", "/redeem")):
             return "404 Not Found", "text/plain", "nothing here\n"
         size = environ.get("CONTENT_LENGTH") or "-"
@@ -505,9 +544,15 @@ def application(vendor, proxy=None):
 
     def respond(environ, start_response):
         peer = customer(environ)
-        if places.enter(peer):
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) == ("GET", "/healthz"):
+            # Whatever strangers do, it is answered: a process that does not answer is started again.
+            status, kind, text = "200 OK", "text/plain", "alive\n"
+        elif places.enter(peer):
             try:
+                pace.wait(peer)
                 status, kind, text = answer(environ, peer)
+                if status.startswith("2"):
+                    pace.was_good(peer)
             finally:
                 places.leave(peer)
         else:

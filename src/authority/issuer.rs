@@ -171,6 +171,13 @@ impl Issuer {
         self.certificate.as_deref()
     }
 
+    /// Whether it may sign at `now`, for a host that says whether it is ready. A root always may.
+    ///
+    /// Fails with [`ErrorKind::CertificateExpired`] while its certificate is not valid.
+    pub fn check(&self, now: Timestamp) -> Result<()> {
+        self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.check_time(now))
+    }
+
     /// Signs what a decision sends.
     ///
     /// Each message is signed under the page of the [`Moment`](super::decision::Moment) of its decision.

@@ -900,6 +900,9 @@ static void certificate_ended(struct vendor *vendor)
     }
     uint64_t now = vendor->now;
     vendor_certify(vendor, now - 2 * DAY, now - DAY);
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED, nodelock_issuer_check(vendor->issuer, now, &error));
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED, nodelock_issuer_check(vendor->issuer, now - 3 * DAY, &error));
+    OK(nodelock_issuer_check(vendor->issuer, now - DAY, &error));
     EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
            nodelock_client_activate(third, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(vendor_taken(vendor) == 2 && license == NULL);

@@ -16,8 +16,8 @@ sys.path[:0] = [str(ROOT / "examples/python-server"), str(ROOT / "tests/interop"
 
 import limits  # noqa: E402
 import server  # noqa: E402
-from authority import KEPT, Code  # noqa: E402
-from limits import Limit, Places, TooMany, Turns, peer_of  # noqa: E402
+from authority import KEPT, Code, Refused  # noqa: E402
+from limits import Limit, Pace, Places, TooMany, Turns, peer_of  # noqa: E402
 from nodelock_format import code, release  # noqa: E402
 
 
@@ -102,6 +102,51 @@ class Limits(unittest.TestCase):
         self.assertEqual((turns.free, turns.lines), (1, {}))
 
 
+class Paces(unittest.TestCase):
+    def setUp(self):
+        self.now, self.pace = 1000, Pace()
+
+        def sleep(seconds):
+            self.now += seconds
+
+        for name, instead in ("time.monotonic", lambda: self.now), ("time.sleep", sleep):
+            patched = mock.patch(name, instead)
+            patched.start()
+            self.addCleanup(patched.stop)
+
+    def take(self, peer, count, is_good):
+        """How many seconds so many requests take, one after the other."""
+        start = self.now
+        for _ in range(count):
+            self.pace.wait(peer)
+            if is_good:
+                self.pace.was_good(peer)
+        return self.now - start
+
+    def test_refused_requests_of_a_peer_wait_and_delay_no_other(self):
+        self.assertEqual(self.take("a", 100, False), 0)
+        self.assertAlmostEqual(self.take("a", 100, False), 5, delta=0.1)
+        self.assertEqual(self.take("b", 1, True), 0)
+        self.now += 60
+        self.assertEqual(self.take("a", 990, True), 0)
+        self.assertAlmostEqual(self.take("a", 1000, True), 5, delta=0.1)
+
+    def test_no_request_waits_for_longer_than_two_seconds(self):
+        for _ in range(1000):
+            self.pace.count("a")
+        self.assertLessEqual(self.take("a", 1, False), Pace.LONGEST + Pace.REFUSED)
+
+    def test_so_many_peers_are_remembered_and_the_busy_ones_before_others(self):
+        with mock.patch.object(limits, "MOST_PEERS", 3):
+            for peer in "abc" * 100:
+                self.pace.count(peer)
+            self.assertEqual(self.take("d", 1000, False), 0, "there is no place to remember it")
+            self.assertGreater(self.take("a", 1, False), 0)
+            self.now += 60
+            self.take("d", 1, False)
+        self.assertEqual(list(self.pace.used), ["d"])
+
+
 class Served(unittest.TestCase):
     def serve(self, vendor=None):
         """The address of a server, and the server."""
@@ -118,6 +163,28 @@ class Served(unittest.TestCase):
         connection = socket.create_connection(address, timeout=60, source_address=(source, 0))
         self.addCleanup(connection.close)
         return connection
+
+    def ask(self, address, path, source="127.0.0.1"):
+        connection = self.connect(address, source)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head, _, body = connection.makefile("rb").read().partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def test_refused_requests_are_taken_up_at_a_pace_of_their_peer(self):
+        paced = []
+        with mock.patch.object(Pace, "wait", lambda _, peer: paced.append(("wait", peer))):
+            with mock.patch.object(Pace, "was_good", lambda _, peer: paced.append(("good", peer))):
+                address = self.serve()
+                self.assertEqual(self.ask(address, "/nothing")[0], 404)
+                self.assertEqual(self.ask(address, "/")[0], 200)
+        peer = "127.0.0.1"
+        self.assertEqual(paced, [("wait", peer), ("wait", peer), ("good", peer)])
+
+    def test_a_process_is_alive_though_a_stranger_has_all_places(self):
+        with mock.patch.object(Places, "enter", lambda places, peer: places.of_peer != 16):
+            address = self.serve()
+            self.assertEqual(self.ask(address, "/readyz")[0], 503)
+            self.assertEqual(self.ask(address, "/healthz"), (200, "alive\n"))
 
     def test_a_body_that_drips_ends_with_its_request(self):
         with mock.patch.object(server, "PATIENCE", 0.5):
@@ -169,6 +236,31 @@ class Kept(unittest.TestCase):
         self.vendor = server.Vendor(folder)
         self.vendor.limits.codes = Limit(10_000, 900)
 
+    def test_it_is_ready_while_it_can_sign_and_write(self):
+        def lacking():
+            self.vendor.looked = None
+            return self.vendor.lacking() or ""
+
+        self.assertEqual(lacking(), "")
+        day = 86_400
+        for since in -800 * day, 800 * day:
+            with mock.patch.object(server, "now", lambda since=since: int(time.time()) + since):
+                self.assertRegex(lacking(), "nothing can be signed: issuer certificate .* is valid from")
+        with mock.patch.object(server, "LOOK_LASTS", 0.1), self.vendor.transaction():
+            self.assertEqual(lacking(), "nothing can be written: database is locked")
+        key = self.vendor.folder / "issuer.key"
+        key.rename(key.with_suffix(".away"))
+        self.vendor.certificate = None
+        self.assertEqual(lacking(), "nothing can be signed: No such file or directory")
+
+    def test_looks_at_what_it_lacks_are_few(self):
+        with mock.patch.object(self.vendor, "look_for_lacks", mock.Mock(return_value="a disk")) as look:
+            self.assertEqual([self.vendor.lacking() for _ in range(100)], ["a disk"] * 100)
+            self.assertEqual(look.call_count, 1)
+            with mock.patch("time.monotonic", lambda: self.vendor.looked[1] + server.LOOK_LASTS):
+                self.vendor.lacking()
+            self.assertEqual(look.call_count, 2)
+
     def settle(self, number, peer):
         return self.vendor.settle(Code(code.deactivation_code(release.Release(number, number))), peer)[0].outcome
 
@@ -204,6 +296,32 @@ class Kept(unittest.TestCase):
         self.assertEqual(settle.call_count, 20, "beyond the limit a wrong key waits for no writer")
         self.assertIs(activate(right, "a"), right)
         self.assertIs(activate(wrong, "b"), wrong)
+
+    def test_requests_with_one_key_that_are_refused_are_limited_by_key_and_peer(self):
+        self.vendor.limits.refused_requests = Limit(2, 900)
+        full = mock.Mock(refusal=mock.Mock(status=71))
+
+        def activate(key, peer):
+            settle = mock.Mock(return_value=(full, "text"))
+            with mock.patch.object(self.vendor, "settle", settle):
+                return self.vendor.activate(mock.Mock(key_hash=key, releases=[]), peer)[0]
+
+        for _ in range(2):
+            self.assertIs(activate("one", "a"), full)
+        self.assertRaises(TooMany, activate, "one", "a")
+        self.assertIs(activate("two", "a"), full)
+        for _ in range(3):
+            self.assertIs(activate("one", None), full, "the vendor at the desk")
+        self.assertIs(activate("one", "b"), full)
+
+        # What the library raises is a refusal, too, and what only the vendor can mend is none.
+        for status, refused in (74, 2), (server.authority.CERTIFICATE_EXPIRED, 3):
+            settle = mock.Mock(side_effect=Refused(status))
+            with mock.patch.object(self.vendor, "settle", settle):
+                for _ in range(3):
+                    with self.assertRaises((Refused, TooMany)):
+                        self.vendor.activate(mock.Mock(key_hash=f"{status}", releases=[]), "c")
+            self.assertEqual(settle.call_count, refused)
 
     def test_cancelled_seats_go_once_their_requests_are_outdated(self):
         five_years, now = 5 * 365 * 86_400, 2_000_000_000
@@ -292,29 +410,6 @@ class Kept(unittest.TestCase):
             rows = database.execute("SELECT handle, cancelled_by FROM seats ORDER BY handle").fetchall()
         whose = ["a", "a", "b", None, None, None]
         self.assertEqual(rows, [(f"{number}", peer) for number, peer in enumerate(whose, 1)])
-
-    def test_refused_requests_with_one_key_are_limited_by_key_and_peer(self):
-        self.vendor.limits.refused_requests = Limit(2, 900)
-        refused = mock.Mock(refusal=mock.Mock(status=server.authority.UNKNOWN_LICENSE + 1))
-        granted = mock.Mock(refusal=None)
-        settle = mock.Mock()
-
-        def activate(decision, key, peer):
-            settle.return_value = (decision, "text")
-            with mock.patch.object(self.vendor, "settle", settle):
-                return self.vendor.activate(mock.Mock(releases=[], key_hash=key), peer)[0]
-
-        for _ in range(3):
-            self.assertIs(activate(granted, "full", "a"), granted)
-        for _ in range(2):
-            self.assertIs(activate(refused, "full", "a"), refused)
-        tried = settle.call_count
-        self.assertRaises(TooMany, activate, refused, "full", "a")
-        self.assertEqual(settle.call_count, tried, "it is refused before anything is decided")
-        self.assertIs(activate(refused, "full", "b"), refused)
-        self.assertIs(activate(granted, "free", "a"), granted)
-        for _ in range(5):
-            self.assertIs(activate(refused, "full", None), refused, "the vendor at the desk")
 
     def test_a_request_counts_for_its_license_key_as_that_is_looked_up(self):
         vectors = json.loads((ROOT / "tests/vectors/messages.json").read_text())

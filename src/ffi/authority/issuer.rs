@@ -3,7 +3,7 @@
 use std::{ffi::c_char, sync::Arc};
 
 use crate::{
-    Certificate, Error, ErrorKind, Roots,
+    Certificate, Error, ErrorKind, Roots, Timestamp,
     authority::Issuer,
     ffi::{
         boundary::{Out, fallible, free, object, optional_text, slice},
@@ -56,6 +56,26 @@ pub unsafe extern "C" fn nodelock_issuer_new(
                 }
             };
             issuer.set(nodelock_issuer { issuer: made, roots: Arc::new(Roots::new([root])) });
+            Ok(())
+        })
+    }
+}
+
+/// Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root always
+/// may.
+///
+/// NODELOCK_CERTIFICATE_EXPIRED: its certificate has ended, or is not valid yet.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_issuer_check(
+    issuer: *const nodelock_issuer,
+    now: u64,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an issuer that lives; NULL or a place for the error.
+    unsafe {
+        fallible(error, &mut || {
+            object(issuer, "issuer")?.issuer.check(Timestamp::from_unix_seconds(now))?;
             Ok(())
         })
     }

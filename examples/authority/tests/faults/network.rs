@@ -60,6 +60,8 @@ const OF_ADMINISTRATORS: [&str; 9] = [
     "extra ones granted",
     "every seat released by the vendor",
 ];
+/// How often a computer takes back the seat that a late request of its own had taken.
+const TAKEN_BACK: &str = "seats taken back from a late request";
 const MACHINES: usize = 3;
 const ACTS: usize = 20;
 
@@ -122,7 +124,9 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
     let shown = breaches.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
-    let missing: Vec<_> = OF_ADMINISTRATORS.into_iter().filter(|what| !counts.contains_key(what)).collect();
+    let happened = |what: &&str| counts.get(what).is_some_and(|count| *count > 0);
+    let missing: Vec<_> =
+        OF_ADMINISTRATORS.into_iter().chain([TAKEN_BACK]).filter(|what| !happened(what)).collect();
     assert!(missing.is_empty() || runs < ENOUGH, "{missing:?} never happened");
 }
 
@@ -142,7 +146,8 @@ fn run(seed: u64, is_administered: bool, desk: &mut dyn Desk) -> (Counts, Option
     let mut counts = world.network.counts();
     counts.extend(world.administered);
     counts.insert("acts", world.story.len() as u64);
-    counts.insert("seats taken back from a late request", world.taken_back);
+    counts.insert(TAKEN_BACK, world.taken_back);
+    counts.insert("systems installed again", world.installed_again);
     (counts, breach.map(|breach| format!("{breach}\n  {}", world.story.join("\n  "))))
 }
 
@@ -186,8 +191,12 @@ struct World<'a> {
     /// Seats that the vendor released: whoever held them hears of it at the next check-in.
     released: BTreeSet<u32>,
     /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat
-    /// that only the vendor can release (docs/DESIGN.md, Limits).
+    /// that only the vendor can release (docs/DESIGN.md, Limits). So may all that a system had when another one was
+    /// installed in its place: the device key is gone.
     forgotten: HashSet<u32>,
+    /// When systems are installed again, drawn by itself.
+    installers_dice: Dice,
+    installed_again: u64,
     /// How often a computer took back the seat that a late request of its own had taken.
     taken_back: u64,
     story: Vec<String>,
@@ -219,6 +228,8 @@ impl<'a> World<'a> {
             notes: Vec::new(),
             released: BTreeSet::new(),
             forgotten: HashSet::new(),
+            installers_dice: Dice(seed ^ 0x1257),
+            installed_again: 0,
             taken_back: 0,
             story: Vec::new(),
         };
@@ -255,6 +266,12 @@ impl<'a> World<'a> {
             self.judge()?;
             if self.is_administered && self.vendors_dice.once_in(3) {
                 self.administer()?;
+                self.judge()?;
+            }
+            // Mostly while a request is unanswered: it may still be under way, and arrive after its successor's.
+            let is_waiting = self.devices[at].client.check().unwrap().pending().is_some();
+            if self.is_administered && self.installers_dice.once_in(if is_waiting { 3 } else { 30 }) {
+                self.install_again(at);
                 self.judge()?;
             }
         }
@@ -333,9 +350,13 @@ impl<'a> World<'a> {
     }
 
     fn check_in(&mut self, at: usize) -> Kept {
+        let was_replaced = self.is_out_of_place(at);
         let cancel = self.network.cancel();
         let done = self.devices[at].client.online().cancel_with(&cancel).check_in();
         self.tell(at, "check in", done.map(|status| status.verdict().clone()));
+        if was_replaced {
+            self.count_taken_back(at);
+        }
         Ok(())
     }
 
@@ -443,6 +464,18 @@ impl<'a> World<'a> {
         must(self.is_damaged(at), || "the damage is not seen".to_owned())
     }
 
+    /// The system is installed again: nothing of the store, the device key or the tombstones is left, and the machine is
+    /// the same.
+    fn install_again(&mut self, at: usize) {
+        let known = self.known(at);
+        fs::remove_dir_all(&self.devices[at].folder).unwrap();
+        let lost = std::mem::take(&mut self.devices[at].lost);
+        self.forgotten.extend(known.into_iter().chain(lost));
+        self.devices[at].client = self.start(&self.devices[at].name, &self.devices[at].folder);
+        self.installed_again += 1;
+        self.tell(at, "installed again", ());
+    }
+
     fn recover(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
         let done = self.devices[at].client.online().cancel_with(&cancel).recover();
@@ -486,6 +519,12 @@ impl<'a> World<'a> {
         let taken: Vec<u32> = taken.map(|row| row.handle).collect();
         if let Administered::Deactivate = act {
             self.released.extend(&taken);
+            // A license in use whose place a late request has is released with that.
+            for handle in self.usable() {
+                if self.is_replaced(handle) {
+                    self.released.insert(handle);
+                }
+            }
         }
         let (license, key) = (self.license.clone(), self.key.clone());
         let done = self.desk.administer(&license, &key, act);

@@ -24,7 +24,7 @@ impl World<'_> {
         known
     }
 
-    fn usable(&self) -> Vec<u32> {
+    pub(super) fn usable(&self) -> Vec<u32> {
         let statuses = self.devices.iter().map(|device| device.client.check().unwrap());
         statuses
             .filter(|status| status.is_usable())
@@ -39,22 +39,35 @@ impl World<'_> {
 
     /// Whether another request of the same computer has that seat's place: one that was lost on the way and came late.
     /// The seat is taken once, and the computer takes it back when it checks in.
-    fn is_replaced(&mut self, handle: u32) -> bool {
+    pub(super) fn is_replaced(&mut self, handle: u32) -> bool {
         self.desk.is_replaced(handle)
+    }
+
+    fn own_seat(&self, at: usize) -> Option<u32> {
+        self.devices[at].client.check().unwrap().license().map(|license| license.handle.get())
+    }
+
+    /// Whether that holds for the seat of a computer's license.
+    pub(super) fn is_out_of_place(&mut self, at: usize) -> bool {
+        self.own_seat(at).is_some_and(|handle| self.is_replaced(handle))
+    }
+
+    /// Counts a seat that its computer took back, after it was out of place.
+    pub(super) fn count_taken_back(&mut self, at: usize) {
+        let is_back = self.own_seat(at).is_some_and(|handle| self.active().contains(&handle));
+        self.taken_back += u64::from(is_back);
     }
 
     /// Computers whose seat was replaced like that take it back.
     fn take_back(&mut self) -> Kept {
         for at in 0..MACHINES {
-            let license =
-                self.devices[at].client.check().unwrap().license().map(|license| license.handle.get());
-            if license.is_some_and(|handle| self.is_replaced(handle)) {
+            if self.is_out_of_place(at) {
                 let done = self.devices[at].client.check_in().map(|status| status.is_usable());
                 self.tell(at, "take back", &done);
                 must(matches!(done, Ok(true)), || {
                     format!("machine {at} cannot take its seat back: {done:?}")
                 })?;
-                self.taken_back += 1;
+                self.count_taken_back(at);
             }
         }
         Ok(())
@@ -91,6 +104,7 @@ impl World<'_> {
         for at in 0..MACHINES {
             self.settle_machine(at)?;
         }
+        self.take_back()?;
         for handle in self.active().intersection(&self.forgotten.iter().copied().collect()) {
             if !self.usable().contains(handle) {
                 self.release_seat(*handle);
@@ -130,8 +144,12 @@ impl World<'_> {
         self.tell(at, "hand in", &handed_in);
         handed_in.map_err(|error| format!("a seat cannot be handed in: {error}"))?;
         if self.devices[at].client.check().unwrap().license().is_some() {
+            let was_replaced = self.is_out_of_place(at);
             let done = self.devices[at].client.check_in().map(|status| status.verdict().clone());
             self.tell(at, "check in", &done);
+            if was_replaced {
+                self.count_taken_back(at);
+            }
             done.map_err(|error| format!("a license cannot be renewed: {error}"))?;
         }
         // A recovery that was taken back has freed nothing; it can be asked for again.
