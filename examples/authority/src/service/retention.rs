@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion, Retention, RetentionChange, days_before,
+        Occasion, Retention, RetentionChange, days_before, noted_change,
         rights::{Act, Permit},
     },
     failure::Result,
@@ -72,7 +72,7 @@ pub(crate) async fn edit_retention(
     let after = before.changed(change)?;
     if after != before {
         store::set_retention(&mut tx, &after).await?;
-        let detail = serde_json::to_string(&after)?;
+        let detail = noted_change(&serde_json::to_string(&before)?, &serde_json::to_string(&after)?);
         let line = AuditLine { action: "retention-edited", license: None, detail: &detail };
         line.write(&mut tx, occasion).await?;
     }

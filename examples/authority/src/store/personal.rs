@@ -15,7 +15,7 @@ use super::{
     unlocked,
 };
 use crate::{
-    domain::{Customer, CustomerId, DeviceDescription, Occasion, Retention, Said},
+    domain::{Customer, CustomerId, DeviceDescription, Occasion, Retention, Said, noted_after},
     failure::{Failure, Result},
 };
 
@@ -240,13 +240,18 @@ pub(crate) async fn licenses_of_customer(
 pub(crate) async fn licenses_once_of(tx: &mut Tx, customer: CustomerId) -> Result<Vec<LicenseId>> {
     let rows = query(
         "SELECT id FROM license WHERE (customer_id IS NULL OR customer_id <> $1) AND id IN \
-         (SELECT license_id FROM audit WHERE action = 'license-given' AND detail = $1 \
-         UNION SELECT license_id FROM audit WHERE action = 'license-created' AND detail LIKE $2 \
+         (SELECT line.license_id FROM audit AS given JOIN audit AS line ON line.license_id = given.license_id \
+         WHERE given.action = 'license-given' AND (line.action = 'license-given' \
+         AND (line.detail = $1 OR line.detail LIKE $2) \
+         OR line.action = 'license-created' AND line.detail LIKE $3) \
          UNION SELECT sale_license.license_id FROM sale JOIN sale_license \
          ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
          AND sale.seller = sale_license.seller WHERE sale.customer_id = $1) ORDER BY id",
     );
-    let rows = rows.bind(customer.to_string()).bind(format!("% seats, customer {customer}%"));
+    let rows = rows
+        .bind(customer.to_string())
+        .bind(format!("% -> {customer}"))
+        .bind(format!("% seats, customer {customer}%"));
     rows.fetch_all(tx).await?.iter().map(|row| Ok(row.get::<String>("id")?.parse()?)).collect()
 }
 
@@ -271,7 +276,7 @@ pub(crate) async fn times_of(tx: &mut Tx, license: LicenseId, customer: Customer
         // The order comes last, because its id may be anything.
         let sold = detail.split(", order ").next().unwrap_or_default();
         let holder = match &*action {
-            "license-given" => Some(&*detail),
+            "license-given" => Some(noted_after(&detail)),
             _ => sold.split(", ").find_map(|part| part.strip_prefix("customer ")),
         };
         match times.last_mut().filter(|had| had.end.is_none()) {
