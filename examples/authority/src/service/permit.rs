@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use nodelock::{LicenseId, authority::SeatName};
+use tracing::warn;
 
-use super::{Database, Service};
+use super::{Database, Service, limits::ANYWHERE};
 use crate::{
     domain::{
         Actor, Occasion,
@@ -25,6 +26,8 @@ pub(super) enum On<'a> {
     New(&'a str),
     License(LicenseId),
     Seat(SeatName),
+    /// An order of that id, which is out of reach.
+    Order(&'a str),
 }
 
 /// Asks for an act.
@@ -44,7 +47,7 @@ pub(super) async fn permit<'a>(
     // Devices, the operator and most people have no limit, so nothing is looked up for them.
     let unlimited = *asked.reach() == Reach::Everything;
     let license = match on {
-        On::Whole => None,
+        On::Whole | On::Order(_) => None,
         On::Each => return Ok(asked.each()),
         _ if unlimited => None,
         On::New(product) => {
@@ -78,7 +81,13 @@ pub(super) async fn permit<'a>(
 
 /// Notes a refusal, unless the same bearer was refused the same act within the last hour. Returns it, or why it could
 /// not be noted.
-async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, failure: Failure) -> Failure {
+pub(super) async fn refuse(
+    database: &Database,
+    occasion: &Occasion,
+    act: Act,
+    on: On<'_>,
+    failure: Failure,
+) -> Failure {
     if let Actor::Bearer(bearer) = &occasion.actor {
         // The answer that was to be kept is of an act that is not done.
         bearer.set_to_keep(None);
@@ -91,6 +100,7 @@ async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, 
         On::New(product) => format!(" of product {product}"),
         On::License(license) => format!(" of license {license}"),
         On::Seat(name) => format!(" of seat {}", name.handle),
+        On::Order(id) => format!(" of order {id}"),
     };
     let why = match &failure {
         Failure::QuotaUsedUp { .. } | Failure::DeploymentKeyUsedUp(_) => format!(": {}", failure.name()),
@@ -127,6 +137,20 @@ impl Service {
     /// Whether an act is within somebody's rights at all, before it is known what it is about.
     pub(crate) async fn may(&self, occasion: &Occasion, act: Act) -> Result<()> {
         permit(&self.database, occasion, act, On::Each).await.map(drop)
+    }
+
+    /// Notes that somebody was refused who is nobody yet, or in whose name somebody else may ask: the first of each kind
+    /// from an address within a quarter of an hour, and no more in all than a stranger could fill the audit with. What
+    /// cannot be noted is refused all the same.
+    pub(crate) async fn note_stranger(&self, what: &str, occasion: &Occasion) {
+        let address = occasion.actor.address().unwrap_or(ANYWHERE);
+        let is_first = self.limits.strangers.take(what, address).is_ok();
+        if is_first
+            && self.limits.strangers_in_all.take("", ANYWHERE).is_ok()
+            && let Err(failure) = note(&self.database, occasion, "refused", what).await
+        {
+            warn!(event = "refusal-not-noted", error = failure.message());
+        }
     }
 
     /// Notes how often what was noted was refused again, for each bearer and act whose hour is over, or for all.

@@ -119,7 +119,49 @@ async fn a_person_signs_in_with_password_and_code_and_each_code_is_good_once() {
     try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await.unwrap();
     let again = try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await;
     assert!(matches!(again, Err(Failure::SignInRefused)));
-    assert_eq!(refusals(&authority).await, 3, "who gets as far has the password, which the audit tells");
+    let code = "a wrong code behind the right password of jane";
+    let noted = [code, "a wrong password of jane", code, "an account that is not there", code];
+    assert_eq!(
+        refused_as(&authority).await,
+        noted,
+        "who gets as far has the password, which the audit tells"
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_guess_is_noted_once_for_each_address_and_no_more_than_a_hundred_in_all() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Support).await;
+    account(&authority, "john", Role::Support).await;
+    let disabled = AccountChange::Disabled(true);
+    change_account(authority.service.database(), "john", disabled, &vendor()).await.unwrap();
+    let long = "x".repeat(LONGEST_TYPED + 1);
+    let guess = async |name: &str, password: &str, peer: u32| {
+        let typed = [password, "1"].map(|text| Zeroizing::new(text.to_owned()));
+        let [password, code] = typed;
+        authority.service.sign_in(name, password, code, address(peer), now()).await.err().unwrap().name()
+    };
+    for _ in 0..2 {
+        for (name, password) in [("jane", "x"), ("john", PASSWORD), ("nobody", "x"), ("jane", &*long)] {
+            assert_eq!(guess(name, password, 1).await, "sign-in-refused");
+        }
+    }
+    assert_eq!(guess("jane", "x", 2).await, "sign-in-refused");
+    while guess("nobody", &long, 1).await == "sign-in-refused" {}
+    let kinds = [
+        "a wrong password of jane",
+        "account john, which is disabled",
+        "an account that is not there",
+        "a password or a code that is too long to be one",
+        "a wrong password of jane",
+        "too many attempts to sign in",
+    ];
+    assert_eq!(refused_as(&authority).await, kinds);
+    // The networks of addresses are counted, so that nobody has many in one.
+    for peer in 0..200 {
+        guess("nobody", &long, peer << 8).await;
+    }
+    assert_eq!(refusals(&authority).await, 100);
 }
 
 #[tokio::test]
@@ -465,7 +507,7 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 24] = [
+const UNASKED: [(&str, &str); 25] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
@@ -484,6 +526,7 @@ const UNASKED: [(&str, &str); 24] = [
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
     ("note_refusals", "whoever was refused asked"),
+    ("note_stranger", "it notes that somebody was refused"),
     ("vault", "the authority's own keys"),
     ("stop_alone", "the authority's own notes"),
     ("seal", "the authority's own notes"),
