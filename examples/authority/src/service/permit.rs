@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use nodelock::{LicenseId, authority::SeatName};
+use nodelock::{LicenseId, authority::SeatName, code::Handle};
 use tracing::warn;
 
 use super::{Database, Service, limits::ANYWHERE};
@@ -26,6 +26,9 @@ pub(super) enum On<'a> {
     New(&'a str),
     License(LicenseId),
     Seat(SeatName),
+    /// Seats of these handles, whoever's devices have them. What is out of reach must not be decided about: see
+    /// [`Place::within`](super::selling::Place::within).
+    Handles(&'a [Handle]),
     /// An order of that id, which is out of reach.
     Order(&'a str),
 }
@@ -57,6 +60,15 @@ pub(super) async fn permit<'a>(
                 Err(_) => Err(refuse(database, occasion, act, on, Failure::Forbidden(act)).await),
             };
         }
+        On::Handles(handles) => {
+            let permit = asked.each();
+            if is_any_within(database, &permit, handles).await? {
+                return Ok(permit);
+            }
+            let unknown =
+                handles.first().map_or(Failure::Forbidden(act), |handle| Failure::unknown_seat(*handle));
+            return Err(refuse(database, occasion, act, on, unknown).await);
+        }
         On::License(license) => Some(license),
         On::Seat(name) => store::license_of_seat(&mut database.read().await?, name).await?,
     };
@@ -77,6 +89,22 @@ pub(super) async fn permit<'a>(
         Ok(permit) => Ok(permit),
         Err(_) => Err(refuse(database, occasion, act, on, unknown).await),
     }
+}
+
+/// Whether a product that has a seat of one of these handles is within reach.
+async fn is_any_within(database: &Database, permit: &Permit<'_>, handles: &[Handle]) -> Result<bool> {
+    let mut tx = database.read().await?;
+    let products = store::products(&mut tx).await?;
+    for handle in handles {
+        let ids = store::products_of_handle(&mut tx, *handle).await?;
+        let of_handle = products.iter().filter(|product| ids.contains(&product.id));
+        let mut subjects =
+            of_handle.map(|of| Subject { license: None, product: of.name.clone(), sold_by: None });
+        if subjects.any(|subject| permit.reaches(&subject)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Notes a refusal, unless the same bearer was refused the same act within the last hour. Returns it, or why it could
@@ -100,6 +128,9 @@ pub(super) async fn refuse(
         On::New(product) => format!(" of product {product}"),
         On::License(license) => format!(" of license {license}"),
         On::Seat(name) => format!(" of seat {}", name.handle),
+        On::Handles(handles) => {
+            handles.first().map_or_else(String::new, |handle| format!(" of seat {handle}"))
+        }
         On::Order(id) => format!(" of order {id}"),
     };
     let why = match &failure {

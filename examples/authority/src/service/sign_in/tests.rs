@@ -1,11 +1,15 @@
 use std::{fs, path::Path};
 
-use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
+use nodelock::{
+    ErrorKind, LicenseId, Reason, SystemRandom,
+    authority::{CheckInClaim, LicenseTerms, TypedCode},
+};
 
 use super::{
     super::{
-        AccountChange, Buyer, Changing, Extension, Keys, NewCredential, audit, change_account, edit,
-        fixture::{Authority, PRODUCT, address, now, vendor},
+        AccountChange, Buyer, Changing, CheckedIn, Extension, Keys, NewCredential, audit, change_account,
+        edit,
+        fixture::{Authority, PRODUCT, address, claim, now, vendor},
         licenses, new_account, new_credential, new_second_factor, offers, permit, product_within_reach,
         revoke, seats, sell, set_suspended,
     },
@@ -382,6 +386,52 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
+}
+
+#[tokio::test]
+async fn a_token_of_one_product_answers_its_devices_and_no_others() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let keys = authority.path("keys");
+    let new = ("Other", None);
+    super::super::new_product(database, &keys, new, &Said::default(), Keys::New, &vendor()).await.unwrap();
+    let service = &authority.restarted(true).await;
+    let (_, ours) = token(&authority, &[Scope::SeatsWrite], Some(PRODUCT)).await;
+    let (_, theirs) = token(&authority, &[Scope::SeatsWrite], Some("Other")).await;
+    let key = authority.sell(3).await;
+    let device = authority.activated(&key).await;
+    let check_in = CheckInClaim::read(&device.check_in_offline().unwrap().to_bytes()).unwrap();
+    let refused = service.check_in(&check_in, &theirs).await.unwrap_err();
+    assert!(
+        matches!(&refused, Failure::Rule(error) if error.kind() == ErrorKind::UnknownSeat),
+        "{refused:?}"
+    );
+    assert!(matches!(service.check_in(&check_in, &ours).await, Ok(CheckedIn::Renewed(_))));
+
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let by_code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+    let (proof, code) = (claim(proof.proof()), TypedCode::read(&by_code.code().to_string()).unwrap());
+    let refused = service.redeem_proof(&proof, &theirs).await.unwrap_err();
+    assert!(
+        matches!(&refused, Failure::Rule(error) if error.kind() == ErrorKind::UnknownSeat),
+        "{refused:?}"
+    );
+    assert!(service.redeem_code(&code, &theirs).await.is_err());
+    assert_eq!(service.redeem_proof(&proof, &ours).await.unwrap().outcome(), "freed");
+    assert_eq!(service.redeem_code(&code, &ours).await.unwrap().0.outcome(), "freed");
+    // What nobody has is nobody's of that product either, and what names another one is not taken in.
+    let unseen = authority.device();
+    unseen.begin(&*key).unwrap();
+    let cancelled = unseen.cancel().unwrap();
+    let (alone, whole) = (claim(cancelled.proof()), claim(&cancelled.to_bytes()));
+    assert_eq!(service.redeem_proof(&alone, &ours).await.unwrap_err().name(), "unknown-seat");
+    assert_eq!(service.redeem_proof(&whole, &theirs).await.unwrap_err().name(), "forbidden");
+    service.redeem_proof(&whole, &ours).await.unwrap();
+    let handle = proof.handle();
+    let of_theirs = [format!("check-in of seat {}", check_in.handle()), format!("redeem of seat {handle}")];
+    let of_ours = format!("redeem of seat {}", alone.handle());
+    let noted = [&of_theirs[..], &[of_ours]].concat();
+    assert_eq!(refused_as(&authority).await, noted, "each act of each token once within an hour");
 }
 
 #[tokio::test]
