@@ -58,12 +58,14 @@ pub(crate) async fn retention(database: &Database) -> Result<Retention> {
     store::retention(&mut database.read().await?).await
 }
 
-/// Changes for how long what is personal is kept. Returns it as it is now.
+/// Changes for how long what is personal is kept. Returns it as it is now; `hand_over` is given it before a change is
+/// stored.
 ///
-/// Fails as [`Retention::changed`] does.
+/// Fails as [`Retention::changed`] and `hand_over` do.
 pub(crate) async fn edit_retention(
     database: &Database,
     change: RetentionChange,
+    hand_over: impl FnOnce(&Retention) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Retention> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
@@ -72,6 +74,7 @@ pub(crate) async fn edit_retention(
     let after = before.changed(change)?;
     if after != before {
         store::set_retention(&mut tx, &after).await?;
+        hand_over(&after)?;
         let detail = noted_change(&serde_json::to_string(&before)?, &serde_json::to_string(&after)?);
         let line = AuditLine { action: "retention-edited", license: None, detail: &detail };
         line.write(&mut tx, occasion).await?;
