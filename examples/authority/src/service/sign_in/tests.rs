@@ -556,6 +556,29 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     assert_eq!(refused.name(), "forbidden");
 }
 
+#[tokio::test]
+async fn a_deployment_key_is_nobodys_once_it_is_over_or_revoked() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let made = async |expires| {
+        let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 9, expires };
+        new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap()
+    };
+    let ((_, ending), (id, endless)) = (made(Some(plus(now(), 1000))).await, made(None).await);
+    let activates = async |text: &str, at| {
+        let Ok(occasion) = service.authenticate(text, address(1), at).await else { return false };
+        let request = authority.device().begin(nodelock::ActivationRequestOptions::default()).unwrap();
+        let file = nodelock::authority::ActivationFile::read(&request.to_bytes()).unwrap();
+        service.activate(file, Some(license), &occasion).await.unwrap().license.is_ok()
+    };
+    assert!(activates(&ending, now()).await && activates(&endless, plus(now(), 1000)).await);
+    assert!(!activates(&ending, plus(now(), 1000)).await);
+    assert!(revoke(database, (CredentialKind::DeploymentKey, &id), &vendor()).await.unwrap());
+    assert!(!activates(&endless, now()).await && activates(&ending, now()).await);
+    assert_eq!(authority.seats().await.len(), 3);
+}
+
 /// Functions that are for nobody in particular, each with the reason.
 const UNASKED: [(&str, &str); 25] = [
     ("may", "it asks for whatever act it is told"),
