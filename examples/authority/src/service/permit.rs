@@ -170,9 +170,9 @@ impl Service {
         permit(&self.database, occasion, act, On::Each).await.map(drop)
     }
 
-    /// Notes that somebody was refused who is nobody yet, or in whose name somebody else may ask: the first of each kind
-    /// from an address within a quarter of an hour, and no more in all than a stranger could fill the audit with. What
-    /// cannot be noted is refused all the same.
+    /// Notes that somebody was refused who is nobody yet, or in whose name somebody else may ask: the first of each
+    /// kind from an address within a quarter of an hour, and no more in all than a stranger could fill the audit with.
+    /// What cannot be noted is refused all the same.
     pub(crate) async fn note_stranger(&self, what: &str, occasion: &Occasion) {
         let address = occasion.actor.address().unwrap_or(ANYWHERE);
         let is_first = self.limits.strangers.take(what, address).is_ok();
