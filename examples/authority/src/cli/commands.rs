@@ -41,7 +41,7 @@ const CONNECTIONS: u32 = 1;
 const SERVER_CONNECTIONS: u32 = 16;
 
 /// What is done on the ledger's machine alone, and why.
-pub(super) const LOCAL: [(&str, &str); 17] = [
+pub(super) const LOCAL: [(&str, &str); 16] = [
     ("activate", AT_COUNTER),
     ("backup", BESIDE),
     ("certificate new", "the root's private key does not leave its machine"),
@@ -50,7 +50,6 @@ pub(super) const LOCAL: [(&str, &str); 17] = [
     ("event kinds", "they are those of this program, so no server is asked: leave --server out"),
     ("init", BESIDE),
     ("mail sample", "it is for whoever sets up the program that mails, beside the server"),
-    ("policy retention", "how long what is personal is kept is for the ledger's operator to say"),
     ("product new", "a product's private keys are made where they stay"),
     ("prune", BESIDE),
     ("redeem", AT_COUNTER),

@@ -1,6 +1,6 @@
 //! What each command about products does.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     arguments::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},
@@ -8,9 +8,9 @@ use super::{
     output::{self, Listing, Report, json},
 };
 use crate::{
-    domain::{Retention, RetentionChange, Said},
+    domain::{RetentionChange, Said},
     failure::{Failure, Result},
-    http::records::ProductBody,
+    http::records::{ProductBody, RetentionBody},
     keys::ROOT_KEY,
     service::{self, Change, Keys, ProductEdit},
 };
@@ -76,17 +76,17 @@ pub(super) async fn policies(command: &PolicyCommand, desk: &Desk<'_>) -> Result
             desk.edit_policies(&change, *if_version).await?
         }
         PolicyCommand::Retention(arguments) => {
-            let (change, ledger) = (RetentionChange::from(arguments), desk.ledger()?);
+            let change = RetentionChange::from(arguments);
             let retention = match change == RetentionChange::default() {
-                true => service::retention(ledger.database).await?,
-                false => service::edit_retention(ledger.database, change, ledger.occasion).await?,
+                true => desk.retention().await?,
+                false => desk.edit_retention(change).await?,
             };
-            let Retention { audit_days, evidence_days, check_in_days, refusal_days } = retention;
+            let RetentionBody { audit_days, evidence_days, check_in_days, refusal_days } = &retention;
             let words = format!(
                 "Days for which what is personal is kept:\n  audit: {audit_days}\n  evidence: {evidence_days}\n  \
                  check-ins after the end of a seat: {check_in_days}\n  refusals: {refusal_days}"
             );
-            return Ok(Report::new(words, json!(retention)));
+            return Ok(Report::new(words, json(&retention)));
         }
     };
     let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies.terms));

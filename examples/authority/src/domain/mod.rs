@@ -6,6 +6,7 @@ mod event;
 pub(crate) mod filter;
 mod location;
 mod mail;
+mod noted;
 mod order;
 mod product;
 mod refusal;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     event::{EventRow, kind_of},
     location::Location,
     mail::{Language, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
+    noted::{noted_after, noted_change},
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},

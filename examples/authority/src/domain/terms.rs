@@ -91,6 +91,11 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     lease_days: Option<Limit>,
+    /// The same for a machine that has nothing to be known by: 14 unless it is said
+    #[arg(long, value_name = "N|none")]
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
+    unbindable_lease_days: Option<Limit>,
     /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
     /// back
     #[arg(long, value_name = "N|none")]
@@ -116,6 +121,10 @@ pub(crate) struct SaidTerms {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     #[schema(nullable = false)]
     one_seat_per_machine: Option<bool>,
+    /// Virtual machines and containers take their own seats, too, though they are copied with what they are known by
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[schema(nullable = false)]
+    virtual_reinstalls: Option<bool>,
     /// Versions released later are not covered
     #[arg(long, value_name = "DATE|none")]
     #[serde(default, deserialize_with = "present")]
@@ -185,11 +194,13 @@ impl SaidTerms {
             expires = |end: &End| end.0,
             trial_days = |limit: &Limit| limit.0,
             lease_days = |limit: &Limit| limit.0,
+            unbindable_lease_days = |limit: &Limit| limit.0,
             margin_days = |limit: &Limit| limit.0,
             reinstalls = |limit: &Limit| limit.0,
             replace = |limit: &Limit| limit.0,
             seat_list = |listed: &Listed| (*listed).into(),
             one_seat_per_machine = |is_so: &bool| *is_so,
+            virtual_reinstalls = |is_so: &bool| *is_so,
             updates_until = |end: &End| end.0,
             deactivations = |limit: &Limit| limit.0,
             activations = |limit: &Limit| limit.0,
@@ -327,5 +338,24 @@ impl FromStr for Set {
         let (name, value) = text.split_once('=').ok_or("name=JSON is expected")?;
         let value = serde_json::from_str(value).map_err(|error| format!("no JSON: {error}"))?;
         Ok(Self(name.to_owned(), value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a license says that is no term: it has calls of its own, or none. How far a machine may change is JSON.
+    const OTHERS: [&str; 6] = ["id", "product", "licensee", "starts", "policy", "suspended"];
+
+    #[test]
+    fn each_term_that_a_license_has_can_be_said() {
+        let terms = LicenseTerms::new(LicenseId::NONE, "", 1, Timestamp::MIN);
+        let record = serde_json::to_value(terms).unwrap();
+        for name in record.as_object().unwrap().keys().filter(|name| !OTHERS.contains(&name.as_str())) {
+            let said = serde_json::from_value::<SaidTerms>(serde_json::json!({ name: null }));
+            let unknown = said.err().is_some_and(|error| error.to_string().contains("unknown field"));
+            assert!(!unknown, "{name} is no term");
+        }
     }
 }

@@ -59,6 +59,7 @@ mod tests {
             "",
             "--seats 3 --edition Pro --lease-days none --expires 2090-01-01 --updates-until none",
             "--expires-days 30 --feature export --feature api=10 --feature beta@2090-01-01 --one-seat-per-machine",
+            "--unbindable-lease-days 3 --virtual-reinstalls --one-seat-per-machine=false",
             "--metadata room=4 --metadata wing=west --seat-list labels --deactivations none --replace 2",
         ] {
             let typed: Typed = Typed::parse_from(std::iter::once("test").chain(typed.split_whitespace()));

@@ -33,9 +33,10 @@ pub(crate) enum CheckedIn {
 impl Service {
     /// Answers a check-in. Fails as [`decision::check_in`] does.
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
-        let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
+        let occasion = &self.permit(occasion, Act::CheckIn, On::Handles(&[claim.handle()])).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let settled = self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await;
+        let place = Place::LostHandle(claim.handle()).within(occasion);
+        let settled = self.decide(&act, &place, occasion).await;
         // Once for each: a check-in that comes again is repeated, and is noted no more.
         let is_renewed = settled.as_ref().is_ok_and(|settled| matches!(settled.ruling, Ruling::Renewed(..)));
         if is_renewed && let Err(failure) = self.compare_chain(claim, occasion).await {

@@ -110,11 +110,12 @@ impl Service {
             return Err(Failure::rule(ErrorKind::GivenUp, text));
         }
         let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
+        // Before the license is locked: there may be very many, and its devices would wait for that.
+        let taken = store::count_taken_seats_of(&mut self.database.read().await?, license).await?;
         let mut tx = self.database.write().await?;
         store::lock_license(&mut tx, license).await?;
         store::forget_refusals_of_license(&mut tx, license).await?;
         store::forget_approvals_of(&mut tx, license).await?;
-        let taken = store::count_taken_seats_of(&mut tx, license).await?;
         let deactivated = DeactivatedLicense { seats: deactivated, taken };
         hand_over(&deactivated)?;
         let detail = format!("{released} seats");

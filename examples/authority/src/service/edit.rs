@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        CustomerId, LicenseRow, Occasion, Said, Standing,
+        CustomerId, LicenseRow, Occasion, Said, Standing, noted_change,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -174,8 +174,8 @@ async fn changed(
     }
     if let Some(customer) = given {
         store::set_customer_of(tx, id, customer).await?;
-        row.customer = Some(customer);
-        let detail = customer.to_string();
+        let before = row.customer.replace(customer).map_or_else(|| "none".to_owned(), |id| id.to_string());
+        let detail = noted_change(&before, &customer.to_string());
         AuditLine { action: "license-given", license: Some(id), detail: &detail }.write(tx, occasion).await?;
     }
     if has_other_terms {

@@ -17,8 +17,8 @@ use crate::{
 const AT_ONCE: u32 = 200;
 /// How many licenses go before others have their turn: each takes a transaction.
 const LICENSES_AT_ONCE: u32 = 20;
-/// How many lines of the audit are looked at in one transaction.
-const LINES_AT_ONCE: u32 = 5_000;
+/// How many lines of the audit about one license are emptied in one transaction.
+const LINES_AT_ONCE: u32 = 1_000;
 
 /// What was erased.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,17 +77,7 @@ pub(crate) async fn erase_customer(
         tx.commit().await?;
         database.make_way().await;
     }
-    let mut line = String::new();
-    loop {
-        let mut tx = database.write().await?;
-        let last = store::forget_persons_of(&mut tx, id, &line, LINES_AT_ONCE).await?;
-        tx.commit().await?;
-        match last {
-            Some(last) => line = last,
-            None => return Ok(erased),
-        }
-        database.make_way().await;
-    }
+    Ok(erased)
 }
 
 /// The same of one license. Returns how many seats it has.
@@ -111,9 +101,20 @@ async fn erase_license(database: &Database, license: LicenseId, now: Timestamp) 
         }
         tx.commit().await?;
         if seats.len() < AT_ONCE as usize {
-            return Ok(count);
+            break;
         }
         last = seats.last().cloned();
+        database.make_way().await;
+    }
+    let mut line = String::new();
+    loop {
+        let mut tx = database.write().await?;
+        let last = store::forget_persons_of(&mut tx, license, &line, LINES_AT_ONCE).await?;
+        tx.commit().await?;
+        match last {
+            Some(last) => line = last,
+            None => return Ok(count),
+        }
         database.make_way().await;
     }
 }

@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -25,6 +25,9 @@ const MOST_PEERS: usize = 10_000;
 
 const QUARTER: Duration = Duration::from_secs(15 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// For what counts wherever it comes from.
+pub(super) const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The limits, one for each kind of act, so that none of them stands in the way of another.
 pub(super) struct Limits {
@@ -55,6 +58,10 @@ pub(super) struct Limits {
     pub(super) credentials: Limit,
     /// Refusals that are noted: each is written to the database. Beyond it they are made all the same.
     pub(super) refusals: Limit,
+    /// What strangers were refused that is noted in the audit: the first of each kind from an address.
+    pub(super) strangers: PairLimit,
+    /// How much of that is noted, wherever it comes from: strangers with many addresses must not fill the audit.
+    pub(super) strangers_in_all: PairLimit,
 }
 
 impl Default for Limits {
@@ -73,6 +80,8 @@ impl Default for Limits {
             second_factors: PairLimit::new(10),
             credentials: Limit::new(20),
             refusals: Limit::new(40),
+            strangers: PairLimit::new(1),
+            strangers_in_all: PairLimit::new(100),
             unseen: Budget { of_peer: 1000, in_all: 10_000, for_newcomers: 5000, window: Window::new(HOUR) },
         }
     }

@@ -4,12 +4,12 @@ use nodelock::LicenseId;
 
 use super::{
     Changing, Database, Edited, Extension, edit,
-    permit::{On, noting, permit},
+    permit::{On, noting, permit, refuse},
 };
 use crate::{
     domain::{
         LicenseHint, Occasion, OrderChoice, OrderKey, OrderRow,
-        rights::{Act, Permit, Subject},
+        rights::{Act, Permit, Reach, Subject},
     },
     failure::{Failure, Result},
     store::{self, AuditLine, Tx},
@@ -23,11 +23,37 @@ pub(crate) async fn order(
     choice: &OrderChoice,
     occasion: &Occasion,
 ) -> Result<(OrderRow, Vec<LicenseHint>)> {
-    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let permit = order_permit(database, choice, Act::ShowLicenses, occasion).await?;
     let mut tx = database.read().await?;
     let order = choose(&mut tx, choice, &permit).await?;
     let licenses = store::licenses_of_sale(&mut tx, &order.order.key).await?;
     Ok((order, licenses))
+}
+
+/// Asks for an act on an order. One that is there and out of reach is refused as if it were not, which is noted.
+async fn order_permit<'a>(
+    database: &Database,
+    choice: &OrderChoice,
+    act: Act,
+    occasion: &'a Occasion,
+) -> Result<Permit<'a>> {
+    let permit = permit(database, occasion, act, On::Each).await?;
+    if *permit.reach() == Reach::Everything {
+        return Ok(permit);
+    }
+    let mut tx = database.read().await?;
+    match choose(&mut tx, choice, &permit).await {
+        Err(unknown @ Failure::UnknownOrder(_)) => {
+            let orders = store::orders_of_id(&mut tx, &choice.id).await?;
+            drop(tx);
+            match orders.iter().any(|row| choice.is(&row.order.key)) {
+                true => Err(refuse(database, occasion, act, On::Order(&choice.id), unknown).await),
+                false => Err(unknown),
+            }
+        }
+        // What else is wrong with it shows again where it is done.
+        _ => Ok(permit),
+    }
 }
 
 /// The one order that is meant, among those within reach: there may be others of its id.
@@ -64,7 +90,7 @@ pub(crate) async fn extend_order(
     hand_over: impl FnOnce(&[EditedLicense]) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Vec<EditedLicense>> {
-    let permit = &permit(database, occasion, Act::Extend, On::Each).await?;
+    let permit = &order_permit(database, choice, Act::Extend, occasion).await?;
     let extended = async {
         let mut tx = database.write().await?;
         let key = choose(&mut tx, choice, permit).await?.order.key;
@@ -108,7 +134,7 @@ pub(crate) async fn void_order(
     hand_over: impl FnOnce(usize) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<usize> {
-    let occasion = &permit(database, occasion, Act::Edit, On::Each).await?;
+    let occasion = &order_permit(database, choice, Act::Edit, occasion).await?;
     let mut tx = database.write().await?;
     let OrderRow { order, is_void, .. } = choose(&mut tx, choice, occasion).await?;
     let mut standing = Vec::new();

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use nodelock::{LicenseId, authority::SeatName};
+use nodelock::{LicenseId, authority::SeatName, code::Handle};
+use tracing::warn;
 
-use super::{Database, Service};
+use super::{Database, Service, limits::ANYWHERE};
 use crate::{
     domain::{
         Actor, Occasion,
@@ -25,6 +26,11 @@ pub(super) enum On<'a> {
     New(&'a str),
     License(LicenseId),
     Seat(SeatName),
+    /// Seats of these handles, whoever's devices have them. What is out of reach must not be decided about: see
+    /// [`Place::within`](super::selling::Place::within).
+    Handles(&'a [Handle]),
+    /// An order of that id, which is out of reach.
+    Order(&'a str),
 }
 
 /// Asks for an act.
@@ -44,7 +50,7 @@ pub(super) async fn permit<'a>(
     // Devices, the operator and most people have no limit, so nothing is looked up for them.
     let unlimited = *asked.reach() == Reach::Everything;
     let license = match on {
-        On::Whole => None,
+        On::Whole | On::Order(_) => None,
         On::Each => return Ok(asked.each()),
         _ if unlimited => None,
         On::New(product) => {
@@ -53,6 +59,15 @@ pub(super) async fn permit<'a>(
                 Ok(permit) => Ok(permit),
                 Err(_) => Err(refuse(database, occasion, act, on, Failure::Forbidden(act)).await),
             };
+        }
+        On::Handles(handles) => {
+            let permit = asked.each();
+            if is_any_within(database, &permit, handles).await? {
+                return Ok(permit);
+            }
+            let unknown =
+                handles.first().map_or(Failure::Forbidden(act), |handle| Failure::unknown_seat(*handle));
+            return Err(refuse(database, occasion, act, on, unknown).await);
         }
         On::License(license) => Some(license),
         On::Seat(name) => store::license_of_seat(&mut database.read().await?, name).await?,
@@ -76,9 +91,31 @@ pub(super) async fn permit<'a>(
     }
 }
 
+/// Whether a product that has a seat of one of these handles is within reach.
+async fn is_any_within(database: &Database, permit: &Permit<'_>, handles: &[Handle]) -> Result<bool> {
+    let mut tx = database.read().await?;
+    let products = store::products(&mut tx).await?;
+    for handle in handles {
+        let ids = store::products_of_handle(&mut tx, *handle).await?;
+        let of_handle = products.iter().filter(|product| ids.contains(&product.id));
+        let mut subjects =
+            of_handle.map(|of| Subject { license: None, product: of.name.clone(), sold_by: None });
+        if subjects.any(|subject| permit.reaches(&subject)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Notes a refusal, unless the same bearer was refused the same act within the last hour. Returns it, or why it could
 /// not be noted.
-async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, failure: Failure) -> Failure {
+pub(super) async fn refuse(
+    database: &Database,
+    occasion: &Occasion,
+    act: Act,
+    on: On<'_>,
+    failure: Failure,
+) -> Failure {
     if let Actor::Bearer(bearer) = &occasion.actor {
         // The answer that was to be kept is of an act that is not done.
         bearer.set_to_keep(None);
@@ -91,6 +128,10 @@ async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, 
         On::New(product) => format!(" of product {product}"),
         On::License(license) => format!(" of license {license}"),
         On::Seat(name) => format!(" of seat {}", name.handle),
+        On::Handles(handles) => {
+            handles.first().map_or_else(String::new, |handle| format!(" of seat {handle}"))
+        }
+        On::Order(id) => format!(" of order {id}"),
     };
     let why = match &failure {
         Failure::QuotaUsedUp { .. } | Failure::DeploymentKeyUsedUp(_) => format!(": {}", failure.name()),
@@ -127,6 +168,20 @@ impl Service {
     /// Whether an act is within somebody's rights at all, before it is known what it is about.
     pub(crate) async fn may(&self, occasion: &Occasion, act: Act) -> Result<()> {
         permit(&self.database, occasion, act, On::Each).await.map(drop)
+    }
+
+    /// Notes that somebody was refused who is nobody yet, or in whose name somebody else may ask: the first of each
+    /// kind from an address within a quarter of an hour, and no more in all than a stranger could fill the audit with.
+    /// What cannot be noted is refused all the same.
+    pub(crate) async fn note_stranger(&self, what: &str, occasion: &Occasion) {
+        let address = occasion.actor.address().unwrap_or(ANYWHERE);
+        let is_first = self.limits.strangers.take(what, address).is_ok();
+        if is_first
+            && self.limits.strangers_in_all.take("", ANYWHERE).is_ok()
+            && let Err(failure) = note(&self.database, occasion, "refused", what).await
+        {
+            warn!(event = "refusal-not-noted", error = failure.message());
+        }
     }
 
     /// Notes how often what was noted was refused again, for each bearer and act whose hour is over, or for all.

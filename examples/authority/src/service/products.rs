@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion, Product, ProductId, Said,
+        Occasion, Product, ProductId, Said, noted_change,
         rights::{Act, Permit, Subject},
     },
     failure::{Failure, Result},
@@ -150,7 +150,8 @@ async fn set_template(
 ) -> Result<()> {
     product.revision = product.revision.saturating_add(1);
     store::set_template(tx, &product.id, &template, product.revision).await?;
-    let detail = format!("{}: {}", product.id, serde_json::to_string(&template)?);
+    let [before, after] = [&product.template, &template].map(serde_json::to_string);
+    let detail = format!("{}: {}", product.id, noted_change(&before?, &after?));
     AuditLine { action: "product-edited", license: None, detail: &detail }.write(tx, occasion).await?;
     product.template = template;
     Ok(())
@@ -240,9 +241,9 @@ async fn set_keeps_keys(
     occasion: &Permit<'_>,
 ) -> Result<()> {
     product.revision = product.revision.saturating_add(1);
-    product.keeps_keys = keeps_keys;
+    let before = std::mem::replace(&mut product.keeps_keys, keeps_keys);
     store::set_keeps_keys(tx, &product.id, keeps_keys, product.revision).await?;
-    let detail = format!("{}: {keeps_keys}", product.id);
+    let detail = format!("{}: {}", product.id, noted_change(&before.to_string(), &keeps_keys.to_string()));
     AuditLine { action: "product-keeps-keys", license: None, detail: &detail }.write(tx, occasion).await
 }
 
@@ -266,10 +267,11 @@ async fn set_trial_license(
     occasion: &Permit<'_>,
 ) -> Result<()> {
     product.revision = product.revision.saturating_add(1);
-    product.trial_license = license;
+    let before = std::mem::replace(&mut product.trial_license, license);
     store::set_trial_license(tx, &product.id, license, product.revision).await?;
-    let words = license.map_or_else(|| "none".to_owned(), |id| id.to_string());
-    let detail = format!("{}: {words}", product.id);
+    let [before, after] =
+        [before, license].map(|id| id.map_or_else(|| "none".to_owned(), |id| id.to_string()));
+    let detail = format!("{}: {}", product.id, noted_change(&before, &after));
     AuditLine { action: "product-trial", license: None, detail: &detail }.write(tx, occasion).await
 }
 
@@ -304,7 +306,7 @@ pub(crate) async fn edit_policies(
     if after != before {
         store::set_policies(&mut tx, &after).await?;
         hand_over(&after)?;
-        let detail = serde_json::to_string(&after)?;
+        let detail = noted_change(&serde_json::to_string(&before)?, &serde_json::to_string(&after)?);
         AuditLine { action: "policies-edited", license: None, detail: &detail }
             .write(&mut tx, occasion)
             .await?;

@@ -131,9 +131,14 @@ impl Redeemed {
 impl Service {
     /// Gives up the seat that a proof names. Fails as [`decision::redeem`] does.
     pub(crate) async fn redeem_proof(&self, claim: &ReleaseClaim, occasion: &Occasion) -> Result<Redeemed> {
-        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
+        let handles = [claim.handle()];
+        let on = match claim.request() {
+            Some(request) => On::New(&request.product),
+            None => On::Handles(&handles),
+        };
+        let occasion = &self.permit(occasion, rights::Act::Redeem, on).await?;
         let act = |records: &_, moment: &_| decision::redeem(claim, records, moment);
-        Redeemed::of(&self.decide(&act, &place_of_proof(claim), occasion).await?)
+        Redeemed::of(&self.decide(&act, &place_of_proof(claim).within(occasion), occasion).await?)
     }
 
     /// Gives up the seat that a typed code names. Also returns how the code was read.
@@ -145,7 +150,8 @@ impl Service {
         typed: &TypedCode,
         occasion: &Occasion,
     ) -> Result<(Redeemed, Option<Reading<DeactivationCode>>)> {
-        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
+        let handles = handles_of(typed);
+        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Handles(&handles)).await?;
         let redeemed = self.answer_code(typed, occasion).await;
         self.count_code(&redeemed, occasion).await;
         let redeemed = redeemed?;
@@ -158,7 +164,7 @@ impl Service {
             self.limits.codes.take(peer)?;
         }
         let act = |records: &_, moment: &_| decision::redeem_code(typed, records, moment);
-        Redeemed::of(&self.decide(&act, &place_of_code(typed), occasion).await?)
+        Redeemed::of(&self.decide(&act, &place_of_code(typed).within(occasion), occasion).await?)
     }
 
     /// Gives up the seats that a vendor's list names, in order and in few transactions. One that is refused changes
@@ -212,7 +218,12 @@ fn place_of_proof(claim: &ReleaseClaim) -> Place<'_> {
 }
 
 fn place_of_code(typed: &TypedCode) -> Place<'static> {
-    Place::Handles(typed.readings().iter().map(|reading| reading.code.handle()).collect())
+    Place::Handles(handles_of(typed))
+}
+
+/// Of each reading.
+fn handles_of(typed: &TypedCode) -> Vec<Handle> {
+    typed.readings().iter().map(|reading| reading.code.handle()).collect()
 }
 
 fn act(

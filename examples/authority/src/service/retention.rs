@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion, Retention, RetentionChange, days_before,
+        Occasion, Retention, RetentionChange, days_before, noted_change,
         rights::{Act, Permit},
     },
     failure::Result,
-    store::{self, AuditLine, Locks, Tx},
+    store::{self, AuditLine, Locks, SeatPlace, Tx},
 };
 
 /// How many rows go in one transaction, so that devices need not wait for many.
@@ -58,12 +58,14 @@ pub(crate) async fn retention(database: &Database) -> Result<Retention> {
     store::retention(&mut database.read().await?).await
 }
 
-/// Changes for how long what is personal is kept. Returns it as it is now.
+/// Changes for how long what is personal is kept. Returns it as it is now; `hand_over` is given it before a change is
+/// stored.
 ///
-/// Fails as [`Retention::changed`] does.
+/// Fails as [`Retention::changed`] and `hand_over` do.
 pub(crate) async fn edit_retention(
     database: &Database,
     change: RetentionChange,
+    hand_over: impl FnOnce(&Retention) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Retention> {
     let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
@@ -72,7 +74,8 @@ pub(crate) async fn edit_retention(
     let after = before.changed(change)?;
     if after != before {
         store::set_retention(&mut tx, &after).await?;
-        let detail = serde_json::to_string(&after)?;
+        hand_over(&after)?;
+        let detail = noted_change(&serde_json::to_string(&before)?, &serde_json::to_string(&after)?);
         let line = AuditLine { action: "retention-edited", license: None, detail: &detail };
         line.write(&mut tx, occasion).await?;
     }
@@ -118,17 +121,14 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
         database.make_way().await;
     }
     let before = days_before(now, retention.check_in_days);
-    gone = u64::from(AT_ONCE);
-    while gone == u64::from(AT_ONCE) {
-        let mut tx = database.write().await?;
-        gone = store::forget_check_ins(&mut tx, before, AT_ONCE).await?;
-        tx.commit().await?;
-        pruned.check_ins += gone;
-        database.make_way().await;
-    }
+    let (check_ins, until) = forget_check_ins(database, before).await?;
+    pruned.check_ins = check_ins;
     pruned.seats = forget_computers(database, now).await?;
     let mut tx = database.write().await?;
     store::set_pruned(&mut tx, occasion).await?;
+    if let Some(until) = until {
+        store::set_check_ins_until(&mut tx, &until).await?;
+    }
     if pruned != Pruned::default() {
         write_line(&mut tx, &pruned, occasion).await?;
     }
@@ -140,6 +140,26 @@ async fn write_line(tx: &mut Tx, pruned: &Pruned, occasion: &Permit<'_>) -> Resu
     let counts = pruned.members().into_iter().filter(|(_, count)| *count > 0);
     let detail = counts.map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ");
     AuditLine { action: "pruned", license: None, detail: &detail }.write(tx, occasion).await
+}
+
+/// Check-ins of seats that ended before a time go. Returns how many that were, and where the last of the seats is: the
+/// next run begins there. It looks in transactions that hold up nobody.
+async fn forget_check_ins(database: &Database, before: Timestamp) -> Result<(u64, Option<SeatPlace>)> {
+    let mut forgotten = 0;
+    let mut last = store::check_ins_until(&mut database.read().await?).await?;
+    loop {
+        let found = store::over_before(&mut database.read().await?, last.as_ref(), before, AT_ONCE).await?;
+        let Some((end, has_check_ins)) = found else { return Ok((forgotten, last)) };
+        let mut gone = if has_check_ins { u64::from(AT_ONCE) } else { 0 };
+        while gone == u64::from(AT_ONCE) {
+            let mut tx = database.write().await?;
+            gone = store::forget_check_ins(&mut tx, last.as_ref(), &end, AT_ONCE).await?;
+            tx.commit().await?;
+            forgotten += gone;
+            database.make_way().await;
+        }
+        last = Some(end);
+    }
 }
 
 /// Seats that are over for good say nothing of their computers, unless the same customer uses one still. Returns how

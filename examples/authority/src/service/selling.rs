@@ -9,7 +9,10 @@ use nodelock::{ErrorKind, LicenseId, Roots, authority::SeatName, code::Handle};
 
 use super::{Database, Service, products};
 use crate::{
-    domain::{Product, ProductId},
+    domain::{
+        Product, ProductId,
+        rights::{Permit, Reach},
+    },
     failure::{Failure, Result},
     keys::{self, Signer},
     store,
@@ -73,6 +76,16 @@ pub(super) enum Place<'a> {
     LostHandle(Handle),
     Seat(SeatName),
     License(LicenseId),
+}
+
+impl<'a> Place<'a> {
+    /// The same for somebody who deals with one product alone: what belongs to another one is not found.
+    pub(super) fn within(self, permit: &'a Permit<'_>) -> Self {
+        match permit.reach() {
+            Reach::Product(name) => Place::Named(name),
+            _ => self,
+        }
+    }
 }
 
 impl Service {

@@ -1,16 +1,12 @@
 //! Who a request is from: people sign in, and every credential is looked up when it comes.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use nodelock::Timestamp;
 use tracing::warn;
 use zeroize::Zeroizing;
 
-use super::{Service, off_thread, permit, permit::On, secrets};
+use super::{Service, limits::ANYWHERE, off_thread, permit, permit::On, secrets};
 use crate::{
     domain::{Actor, Bearer, Credential, Occasion, Who, network, rights::Act},
     failure::{Failure, Result},
@@ -28,9 +24,6 @@ const SEEN: Duration = Duration::from_secs(60);
 const LONGEST_SECRET: usize = 128;
 /// Longer than any password or code that is right.
 const LONGEST_TYPED: usize = 2048;
-
-/// For what counts wherever it comes from.
-const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Somebody signed in.
 pub(crate) struct SignedIn {
@@ -54,9 +47,14 @@ impl Service {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<SignedIn> {
+        let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
         // It counts before anything is known of it: requests at the same time do not get past the limit.
-        self.limits.sign_ins.take(name, peer)?;
+        if let Err(failure) = self.limits.sign_ins.take(name, peer) {
+            self.note_stranger("too many attempts to sign in", &guesser).await;
+            return Err(failure);
+        }
         if password.len() > LONGEST_TYPED || code.len() > LONGEST_TYPED {
+            self.note_stranger("a password or a code that is too long to be one", &guesser).await;
             return Err(Failure::SignInRefused);
         }
         // PostgreSQL knows no texts with a NUL, so nobody is called that.
@@ -76,8 +74,23 @@ impl Service {
             warn!(event = "sign-in-refused", %peer);
             Failure::SignInRefused
         };
-        let account = account.filter(|account| is_right && account.disabled.is_none()).ok_or_else(refused)?;
-        self.limits.second_factors.take(name, ANYWHERE)?;
+        // What was typed as a name may be a password, so the audit names nobody who is not there.
+        let why = match &account {
+            None => Some("an account that is not there".to_owned()),
+            Some(account) if account.disabled.is_some() => Some(format!("account {name}, which is disabled")),
+            Some(_) if !is_right => Some(format!("a wrong password of {name}")),
+            Some(_) => None,
+        };
+        if let Some(why) = why {
+            self.note_stranger(&why, &guesser).await;
+            return Err(refused());
+        }
+        let account = account.ok_or_else(refused)?;
+        if let Err(failure) = self.limits.second_factors.take(name, ANYWHERE) {
+            self.note_stranger(&format!("too many codes behind the right password of {name}"), &guesser)
+                .await;
+            return Err(failure);
+        }
         let mut tx = self.database.write().await?;
         // What was looked at may have changed meanwhile, and a code counts once.
         let mut found = store::account_to_change(&mut tx, name).await?.ok_or_else(refused)?;
@@ -97,7 +110,6 @@ impl Service {
                 None => {
                     // Somebody has the password, which its owner should know.
                     tx.undo().await;
-                    let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
                     let detail = format!("a wrong code behind the right password of {name}");
                     permit::note(&self.database, &guesser, "refused", &detail).await?;
                     return Err(refused());

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 19] = [
+const MIGRATIONS: [(&str, &str); 20] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -34,6 +34,7 @@ const MIGRATIONS: [(&str, &str); 19] = [
     ("approval", include_str!("migrations/0017_approval.sql")),
     ("machines that came back", include_str!("migrations/0020_came_back.sql")),
     ("mail", include_str!("migrations/0018_mail.sql")),
+    ("by index", include_str!("migrations/0024_by_index.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

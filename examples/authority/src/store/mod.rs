@@ -86,9 +86,10 @@ pub(crate) use self::{
     },
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
     personal::{
-        described_seats, erase_customer, erase_licensee, erase_times_of, forget_attempts, forget_check_ins,
-        forget_persons, forget_persons_of, is_computer_in_use, licenses_of_customer, licenses_once_of,
-        pruned, retention, seats_of_license, set_pruned, set_retention, set_undescribed, times_of,
+        SeatPlace, check_ins_until, described_seats, erase_customer, erase_licensee, erase_times_of,
+        forget_attempts, forget_check_ins, forget_persons, forget_persons_of, is_computer_in_use,
+        licenses_of_customer, licenses_once_of, over_before, pruned, retention, seats_of_license,
+        set_check_ins_until, set_pruned, set_retention, set_undescribed, times_of,
     },
     products::{
         insert_product, insert_vendor, policies, products, set_policies, set_template, set_trial_license,

@@ -15,7 +15,7 @@ use super::{
     unlocked,
 };
 use crate::{
-    domain::{Customer, CustomerId, DeviceDescription, Occasion, Retention, Said},
+    domain::{Customer, CustomerId, DeviceDescription, Occasion, Retention, Said, noted_after},
     failure::{Failure, Result},
 };
 
@@ -60,25 +60,26 @@ pub(crate) async fn forget_persons(tx: &mut Tx, before: Timestamp, most: u32) ->
     Ok((u64::try_from(rows.len()).unwrap_or(u64::MAX), emptied))
 }
 
-/// Empties what the audit says of persons about the licenses of a customer, in so many lines after one. Returns the
-/// last of them; none after the end.
+/// Empties what the audit says of persons about a license, in so many of its lines after one. Returns the last of them;
+/// none after the end.
 pub(crate) async fn forget_persons_of(
     tx: &mut Tx,
-    customer: CustomerId,
+    license: LicenseId,
     after: &str,
     most: u32,
 ) -> Result<Option<String>> {
-    let rows = query("SELECT id FROM audit WHERE id > $1 ORDER BY id LIMIT $2");
-    let rows = rows.bind(after).bind(i64::from(most)).fetch_all(tx).await?;
+    let license = license.to_string();
+    let rows = query("SELECT id FROM audit WHERE license_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let rows = rows.bind(&license).bind(after).bind(i64::from(most)).fetch_all(tx).await?;
     let Some(last) = rows.last() else { return Ok(None) };
     let last: String = last.get("id")?;
     query(
-        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE id > $1 AND id <= $2 AND salt IS NOT NULL \
-         AND license_id IN (SELECT id FROM license WHERE customer_id = $3)",
+        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL \
+         WHERE license_id = $1 AND id > $2 AND id <= $3 AND salt IS NOT NULL",
     )
+    .bind(license)
     .bind(after)
     .bind(&last)
-    .bind(customer.to_string())
     .execute(tx)
     .await?;
     Ok(Some(last))
@@ -95,22 +96,68 @@ pub(crate) async fn forget_attempts(tx: &mut Tx, now: Timestamp) -> Result<u64> 
     Ok(ended.bind(seconds(now)).execute(tx).await?)
 }
 
-/// Forgets at most so many check-ins of seats that ended before a time. Those of a seat that another one took the place
-/// of stay: an echo of it is told by them.
-pub(crate) async fn forget_check_ins(tx: &mut Tx, before: Timestamp, most: u32) -> Result<u64> {
+/// Where a seat is among those that changed: when, its handle, and the key of its device.
+pub(crate) type SeatPlace = (i64, i64, Vec<u8>);
+
+/// From where on check-ins of seats that are over are looked at: what ended before was looked at already.
+pub(crate) async fn check_ins_until(tx: &mut Tx) -> Result<Option<SeatPlace>> {
+    let row = query("SELECT check_ins_until FROM vendor").fetch_optional(tx).await?;
+    let until: Option<i64> = row.ok_or(Failure::NotInitialized)?.get("check_ins_until")?;
+    Ok(until.map(|changed| (changed, i64::MIN, Vec::new())))
+}
+
+pub(crate) async fn set_check_ins_until(tx: &mut Tx, (changed, ..): &SeatPlace) -> Result<()> {
+    query("UPDATE vendor SET check_ins_until = $1").bind(*changed).execute(tx).await?;
+    Ok(())
+}
+
+/// Looks at seats that ended before a time: at most so many, after one. Returns where the last of them is, and whether
+/// one of them has check-ins that may go; none after the end.
+pub(crate) async fn over_before(
+    tx: &mut Tx,
+    after: Option<&SeatPlace>,
+    before: Timestamp,
+    most: u32,
+) -> Result<Option<(SeatPlace, bool)>> {
+    let (changed, handle, device_key) = after.cloned().unwrap_or((i64::MIN, 0, Vec::new()));
+    let rows = query(
+        "SELECT changed, handle, device_key, CASE WHEN state <> 'replaced' AND EXISTS \
+         (SELECT 1 FROM check_in WHERE check_in.handle = seat.handle AND check_in.device_key = seat.device_key) \
+         THEN 1 ELSE 0 END AS has FROM seat \
+         WHERE taken = 0 AND changed < $1 AND (changed, handle, device_key) > ($2, $3, $4) \
+         ORDER BY changed, handle, device_key LIMIT $5",
+    );
+    let rows = rows.bind(seconds(before)).bind(changed).bind(handle).bind(device_key).bind(i64::from(most));
+    let rows = rows.fetch_all(tx).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let has = |row: &Row| row.get::<i64>("has").map(|has| has == 1);
+    let has_any = rows.iter().map(has).collect::<Result<Vec<_>, _>>()?.contains(&true);
+    Ok(Some(((last.get("changed")?, last.get("handle")?, last.get("device_key")?), has_any)))
+}
+
+/// Forgets at most so many check-ins of seats that ended after one and no later than another. Those of a seat that
+/// another one took the place of stay: an echo of it is told by them.
+pub(crate) async fn forget_check_ins(
+    tx: &mut Tx,
+    after: Option<&SeatPlace>,
+    until: &SeatPlace,
+    most: u32,
+) -> Result<u64> {
+    let after = after.cloned().unwrap_or((i64::MIN, 0, Vec::new()));
+    let until = until.clone();
     let old = query(unlocked!(
         tx,
         "DELETE FROM check_in WHERE (handle, device_key, digest) IN \
-        (SELECT check_in.handle, check_in.device_key, check_in.digest FROM check_in JOIN seat \
-        ON seat.handle = check_in.handle AND seat.device_key = check_in.device_key \
-        WHERE seat.taken = 0 AND seat.state <> 'replaced' AND seat.changed < $1 LIMIT $2",
+        (SELECT check_in.handle, check_in.device_key, check_in.digest FROM seat JOIN check_in \
+        ON check_in.handle = seat.handle AND check_in.device_key = seat.device_key \
+        WHERE seat.taken = 0 AND seat.state <> 'replaced' \
+        AND (seat.changed, seat.handle, seat.device_key) > ($1, $2, $3) \
+        AND (seat.changed, seat.handle, seat.device_key) <= ($4, $5, $6) LIMIT $7",
         ")"
     ));
-    Ok(old.bind(seconds(before)).bind(i64::from(most)).execute(tx).await?)
+    let old = old.bind(after.0).bind(after.1).bind(after.2).bind(until.0).bind(until.1).bind(until.2);
+    Ok(old.bind(i64::from(most)).execute(tx).await?)
 }
-
-/// Where a seat is among those that changed: when, its handle, and the key of its device.
-pub(crate) type SeatPlace = (i64, i64, Vec<u8>);
 
 /// Seats that are not taken and still say something of their computers: at most so many, after one. Returns where the
 /// last of them is, too; none after the end. One whose record is damaged is left out.
@@ -236,17 +283,22 @@ pub(crate) async fn licenses_of_customer(
     rows.iter().map(|row| Ok((row.get("created")?, row.get::<String>("id")?.parse()?))).collect()
 }
 
-/// The licenses that a customer had once and has no more.
+/// The licenses that a customer had once and has no more. It looks at those that were ever given away.
 pub(crate) async fn licenses_once_of(tx: &mut Tx, customer: CustomerId) -> Result<Vec<LicenseId>> {
     let rows = query(
         "SELECT id FROM license WHERE (customer_id IS NULL OR customer_id <> $1) AND id IN \
-         (SELECT license_id FROM audit WHERE action = 'license-given' AND detail = $1 \
-         UNION SELECT license_id FROM audit WHERE action = 'license-created' AND detail LIKE $2 \
+         (SELECT line.license_id FROM audit AS given JOIN audit AS line ON line.license_id = given.license_id \
+         WHERE given.action = 'license-given' AND (line.action = 'license-given' \
+         AND (line.detail = $1 OR line.detail LIKE $2) \
+         OR line.action = 'license-created' AND line.detail LIKE $3) \
          UNION SELECT sale_license.license_id FROM sale JOIN sale_license \
          ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
          AND sale.seller = sale_license.seller WHERE sale.customer_id = $1) ORDER BY id",
     );
-    let rows = rows.bind(customer.to_string()).bind(format!("% seats, customer {customer}%"));
+    let rows = rows
+        .bind(customer.to_string())
+        .bind(format!("% -> {customer}"))
+        .bind(format!("% seats, customer {customer}%"));
     rows.fetch_all(tx).await?.iter().map(|row| Ok(row.get::<String>("id")?.parse()?)).collect()
 }
 
@@ -271,7 +323,7 @@ pub(crate) async fn times_of(tx: &mut Tx, license: LicenseId, customer: Customer
         // The order comes last, because its id may be anything.
         let sold = detail.split(", order ").next().unwrap_or_default();
         let holder = match &*action {
-            "license-given" => Some(&*detail),
+            "license-given" => Some(noted_after(&detail)),
             _ => sold.split(", ").find_map(|part| part.strip_prefix("customer ")),
         };
         match times.last_mut().filter(|had| had.end.is_none()) {

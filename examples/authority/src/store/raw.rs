@@ -23,7 +23,7 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "created, policies, retention, mail, pruned, forgotten", "created");
+table!(VENDOR, "vendor", "created, policies, retention, mail, pruned, forgotten, check_ins_until", "created");
 table!(
     PRODUCT,
     "product",

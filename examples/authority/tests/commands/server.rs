@@ -175,7 +175,7 @@ fn masked(text: &str) -> String {
 }
 
 /// The commands that are done on the ledger's machine alone, each with arguments that it takes.
-const LOCAL: [&[&str]; 17] = [
+const LOCAL: [&[&str]; 16] = [
     &["activate", "-"],
     &["backup", "copy"],
     &["certificate", "new"],
@@ -184,7 +184,6 @@ const LOCAL: [&[&str]; 17] = [
     &["event", "kinds"],
     &["init", "--product", "Other"],
     &["mail", "sample", "seat.released"],
-    &["policy", "retention"],
     &["product", "new", "--name", "Other"],
     &["prune"],
     &["redeem", "-"],
@@ -355,6 +354,9 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
         &["webhook", "add", "ftp://example.com"],
         &["account", "disable", "nobody"],
         &["policy", "edit", "--margin-days", "21", "--if-version", "1"],
+        &["policy", "retention"],
+        &["policy", "retention", "--refusal-days", "30"],
+        &["policy", "retention", "--refusal-days", "0"],
     ] {
         served.same(arguments);
     }

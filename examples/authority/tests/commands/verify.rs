@@ -170,6 +170,8 @@ fn authority() -> Authority {
     }
     let mut ledger = Ledger::open(&authority);
     ledger.execute("UPDATE credential SET seen = 1790000000");
+    // As after a prune that found seats which ended long ago.
+    ledger.execute("UPDATE vendor SET check_ins_until = 1790000000");
     for (name, hash) in [("jane", "aa"), ("john", "bb")] {
         let hash = match authority.engine() {
             Engine::Sqlite => format!("X'{}'", hash.repeat(32)),

@@ -1,13 +1,16 @@
 //! Products and what holds for all of them; customers; orders.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Desk, Ledger};
 use crate::{
-    domain::{CustomerDetails, CustomerId, OrderChoice, ProductId, filter::Filter, filter::List},
+    domain::{
+        CustomerDetails, CustomerId, OrderChoice, ProductId, RetentionChange, filter::Filter, filter::List,
+    },
     failure::{Failure, Result},
     http::records::{
-        CustomerBody, ErasedCustomer, HintBody, OrderView, Policies, ProductBody, Products, VoidedOrder,
+        CustomerBody, ErasedCustomer, HintBody, OrderView, Policies, ProductBody, Products, RetentionBody,
+        VoidedOrder,
     },
     remote::{address, encoded, terms},
     service::{self, Change, ProductEdit},
@@ -82,6 +85,25 @@ impl Desk<'_> {
                 let body = json!({ "terms": terms(change.said), "unset": change.unsaid });
                 remote.post("/policies/edit", &body, Some(based_on)).await
             }
+        }
+    }
+
+    pub(in super::super) async fn retention(&self) -> Result<RetentionBody> {
+        match self {
+            Self::Ledger(Ledger { database, .. }) => {
+                Ok(RetentionBody::from(&service::retention(database).await?))
+            }
+            Self::Server(remote) => remote.get("/retention").await,
+        }
+    }
+
+    pub(in super::super) async fn edit_retention(&self, change: RetentionChange) -> Result<RetentionBody> {
+        match self {
+            Self::Ledger(Ledger { database, occasion, .. }) => {
+                let edited = service::edit_retention(database, change, |_| Ok(()), occasion).await?;
+                Ok(RetentionBody::from(&edited))
+            }
+            Self::Server(remote) => remote.post("/retention/edit", &asked(change), None).await,
         }
     }
 
@@ -192,4 +214,19 @@ fn address_of(choice: &OrderChoice, act: &str) -> String {
     let seller = choice.seller.as_deref().map(|seller| ("seller", seller));
     let of: Vec<_> = product.into_iter().chain(seller).collect();
     address(&format!("/orders/{}{act}", encoded(&choice.id)), &of)
+}
+
+/// The members that say something.
+fn asked(change: RetentionChange) -> Value {
+    let RetentionChange { audit_days, evidence_days, check_in_days, refusal_days } = change;
+    let days = [
+        ("audit_days", audit_days),
+        ("evidence_days", evidence_days),
+        ("check_in_days", check_in_days),
+        ("refusal_days", refusal_days),
+    ];
+    days.into_iter()
+        .filter_map(|(name, days)| Some((name.to_owned(), days?.into())))
+        .collect::<Map<_, _>>()
+        .into()
 }

@@ -66,7 +66,7 @@ fn mended(redeemed: &Redeemed, typed: Option<&TypedCode>) -> Vec<String> {
 /// Take a seat back
 ///
 /// By the code that a customer reads out, or by a deactivation file. The limits for strangers do not hold here, but ten
-/// codes are tried at a seat within a day, whoever tries. Not for a token of one product.
+/// codes are tried at a seat within a day, whoever tries. A token of one product finds the seats of that one alone.
 #[utoipa::path(
     post,
     path = "/v1/admin/redeem",
@@ -164,7 +164,8 @@ fn checked_in_by(_: &Ruling, reply: &Reply) -> Option<AnsweredCheckIn> {
 
 /// Answer a check-in file
 ///
-/// With a renewed license, or with the revocation of a seat that is over. Not for a token of one product.
+/// With a renewed license, or with the revocation of a seat that is over. A token of one product finds the seats of
+/// that one alone.
 #[utoipa::path(
     post,
     path = "/v1/admin/check-ins",

@@ -20,6 +20,7 @@ mod orders;
 mod products;
 mod refusals;
 mod requests;
+mod retention;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -50,6 +51,7 @@ pub(crate) mod records {
         products::{Policies, ProductBody, Products},
         refusals::{RefusalBody, RefusalPage},
         requests::{OneRequest, RequestBody, RequestPage},
+        retention::RetentionBody,
         seats::{ExtendedTrial, Freed, Issued, OneSeat, SeatBody, Seats},
         webhooks::{Deliveries, Delivery, Put, Tested, WebhookBody, WebhookSecret, Webhooks},
     };
@@ -113,6 +115,8 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(products::edit_product))
         .routes(routes!(products::policies))
         .routes(routes!(products::edit_policies))
+        .routes(routes!(retention::retention))
+        .routes(routes!(retention::edit_retention))
         .routes(routes!(customers::customers, customers::new_customer))
         .routes(routes!(customers::customer))
         .routes(routes!(customers::edit_customer))

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 76] = [
+const CALLS: [(&str, Option<Act>); 78] = [
     ("accounts", Some(Act::Accounts)),
     ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
@@ -38,6 +38,7 @@ const CALLS: [(&str, Option<Act>); 76] = [
     ("edit_mail_policy", Some(Act::Products)),
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
+    ("edit_retention", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
     ("erase_customer", Some(Act::Erase)),
     ("events", Some(Act::ShowAudit)),
@@ -75,6 +76,7 @@ const CALLS: [(&str, Option<Act>); 76] = [
     ("requests", Some(Act::ShowSeats)),
     ("reset_counter", Some(Act::ResetCounters)),
     ("resume", Some(Act::Resume)),
+    ("retention", Some(Act::Oneself)),
     ("return_held", Some(Act::ReturnHeld)),
     ("revoke_deployment_key", Some(Act::Tokens)),
     ("revoke_key", Some(Act::Rekey)),

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     domain::{
         CustomerId, DeliveryRow, EventRow, Language, LicenseHint, LicenseRow, MailPolicy, MailPolicyChange,
-        Mailed, Occasion, ProductId, Sender, is_mailable,
+        Mailed, Occasion, ProductId, Sender, is_mailable, noted_change,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -119,8 +119,8 @@ pub(crate) async fn edit_mail_policy(
             Some(id) => store::set_mail_policy_of(&mut tx, id, &after).await?,
         }
         hand_over(&after)?;
-        let record = serde_json::to_string(&after)?;
-        let detail = product.map_or_else(|| record.clone(), |id| format!("{id}: {record}"));
+        let change = noted_change(&serde_json::to_string(&before)?, &serde_json::to_string(&after)?);
+        let detail = product.map_or_else(|| change.clone(), |id| format!("{id}: {change}"));
         AuditLine { action: "mail-policy-edited", license: None, detail: &detail }
             .write(&mut tx, occasion)
             .await?;

@@ -131,7 +131,7 @@ async fn each_kind_goes_when_its_days_are_over_and_not_before() {
     assert_eq!(Pruned { seats: 0, ..first }, none);
     let change =
         RetentionChange { evidence_days: Some(100), check_in_days: Some(200), ..RetentionChange::default() };
-    edit_retention(database, change, &vendor()).await.unwrap();
+    edit_retention(database, change, |_| Ok(()), &vendor()).await.unwrap();
     assert_eq!(pruned(&authority, 89).await, none);
     assert_eq!(pruned(&authority, 91).await, Pruned { refusals: 1, ..none });
     assert_eq!(pruned(&authority, 101).await, Pruned { evidence: 1, ..none });
@@ -145,8 +145,8 @@ async fn each_kind_goes_when_its_days_are_over_and_not_before() {
     let count = |row: Result<crate::domain::RefusalRow>| row.map(|_| left += 1);
     refusals(database, None, &vendor(), count).await.unwrap();
     assert_eq!(left, 0);
-    let refused =
-        edit_retention(database, RetentionChange { refusal_days: Some(0), ..change }, &vendor()).await;
+    let none = RetentionChange { refusal_days: Some(0), ..change };
+    let refused = edit_retention(database, none, |_| Ok(()), &vendor()).await;
     assert!(matches!(refused, Err(crate::failure::Failure::Rule(e)) if e.kind() == ErrorKind::InvalidInput));
     assert_eq!(retention(database).await.unwrap().evidence_days, 100);
     let actions = authority.actions().await;

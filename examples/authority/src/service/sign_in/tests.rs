@@ -1,11 +1,15 @@
 use std::{fs, path::Path};
 
-use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
+use nodelock::{
+    ErrorKind, LicenseId, Reason, SystemRandom,
+    authority::{CheckInClaim, LicenseTerms, TypedCode},
+};
 
 use super::{
     super::{
-        AccountChange, Buyer, Changing, Extension, Keys, NewCredential, audit, change_account, edit,
-        fixture::{Authority, PRODUCT, address, now, vendor},
+        AccountChange, Buyer, Changing, CheckedIn, Extension, Keys, NewCredential, audit, change_account,
+        edit,
+        fixture::{Authority, PRODUCT, address, claim, now, vendor},
         licenses, new_account, new_credential, new_second_factor, offers, permit, product_within_reach,
         revoke, seats, sell, set_suspended,
     },
@@ -119,7 +123,49 @@ async fn a_person_signs_in_with_password_and_code_and_each_code_is_good_once() {
     try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await.unwrap();
     let again = try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await;
     assert!(matches!(again, Err(Failure::SignInRefused)));
-    assert_eq!(refusals(&authority).await, 3, "who gets as far has the password, which the audit tells");
+    let code = "a wrong code behind the right password of jane";
+    let noted = [code, "a wrong password of jane", code, "an account that is not there", code];
+    assert_eq!(
+        refused_as(&authority).await,
+        noted,
+        "who gets as far has the password, which the audit tells"
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_guess_is_noted_once_for_each_address_and_no_more_than_a_hundred_in_all() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Support).await;
+    account(&authority, "john", Role::Support).await;
+    let disabled = AccountChange::Disabled(true);
+    change_account(authority.service.database(), "john", disabled, &vendor()).await.unwrap();
+    let long = "x".repeat(LONGEST_TYPED + 1);
+    let guess = async |name: &str, password: &str, peer: u32| {
+        let typed = [password, "1"].map(|text| Zeroizing::new(text.to_owned()));
+        let [password, code] = typed;
+        authority.service.sign_in(name, password, code, address(peer), now()).await.err().unwrap().name()
+    };
+    for _ in 0..2 {
+        for (name, password) in [("jane", "x"), ("john", PASSWORD), ("nobody", "x"), ("jane", &*long)] {
+            assert_eq!(guess(name, password, 1).await, "sign-in-refused");
+        }
+    }
+    assert_eq!(guess("jane", "x", 2).await, "sign-in-refused");
+    while guess("nobody", &long, 1).await == "sign-in-refused" {}
+    let kinds = [
+        "a wrong password of jane",
+        "account john, which is disabled",
+        "an account that is not there",
+        "a password or a code that is too long to be one",
+        "a wrong password of jane",
+        "too many attempts to sign in",
+    ];
+    assert_eq!(refused_as(&authority).await, kinds);
+    // The networks of addresses are counted, so that nobody has many in one.
+    for peer in 0..200 {
+        guess("nobody", &long, peer << 8).await;
+    }
+    assert_eq!(refusals(&authority).await, 100);
 }
 
 #[tokio::test]
@@ -343,6 +389,52 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
 }
 
 #[tokio::test]
+async fn a_token_of_one_product_answers_its_devices_and_no_others() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let keys = authority.path("keys");
+    let new = ("Other", None);
+    super::super::new_product(database, &keys, new, &Said::default(), Keys::New, &vendor()).await.unwrap();
+    let service = &authority.restarted(true).await;
+    let (_, ours) = token(&authority, &[Scope::SeatsWrite], Some(PRODUCT)).await;
+    let (_, theirs) = token(&authority, &[Scope::SeatsWrite], Some("Other")).await;
+    let key = authority.sell(3).await;
+    let device = authority.activated(&key).await;
+    let check_in = CheckInClaim::read(&device.check_in_offline().unwrap().to_bytes()).unwrap();
+    let refused = service.check_in(&check_in, &theirs).await.unwrap_err();
+    assert!(
+        matches!(&refused, Failure::Rule(error) if error.kind() == ErrorKind::UnknownSeat),
+        "{refused:?}"
+    );
+    assert!(matches!(service.check_in(&check_in, &ours).await, Ok(CheckedIn::Renewed(_))));
+
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let by_code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+    let (proof, code) = (claim(proof.proof()), TypedCode::read(&by_code.code().to_string()).unwrap());
+    let refused = service.redeem_proof(&proof, &theirs).await.unwrap_err();
+    assert!(
+        matches!(&refused, Failure::Rule(error) if error.kind() == ErrorKind::UnknownSeat),
+        "{refused:?}"
+    );
+    assert!(service.redeem_code(&code, &theirs).await.is_err());
+    assert_eq!(service.redeem_proof(&proof, &ours).await.unwrap().outcome(), "freed");
+    assert_eq!(service.redeem_code(&code, &ours).await.unwrap().0.outcome(), "freed");
+    // What nobody has is nobody's of that product either, and what names another one is not taken in.
+    let unseen = authority.device();
+    unseen.begin(&*key).unwrap();
+    let cancelled = unseen.cancel().unwrap();
+    let (alone, whole) = (claim(cancelled.proof()), claim(&cancelled.to_bytes()));
+    assert_eq!(service.redeem_proof(&alone, &ours).await.unwrap_err().name(), "unknown-seat");
+    assert_eq!(service.redeem_proof(&whole, &theirs).await.unwrap_err().name(), "forbidden");
+    service.redeem_proof(&whole, &ours).await.unwrap();
+    let handle = proof.handle();
+    let of_theirs = [format!("check-in of seat {}", check_in.handle()), format!("redeem of seat {handle}")];
+    let of_ours = format!("redeem of seat {}", alone.handle());
+    let noted = [&of_theirs[..], &[of_ours]].concat();
+    assert_eq!(refused_as(&authority).await, noted, "each act of each token once within an hour");
+}
+
+#[tokio::test]
 async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
     let authority = Authority::new().await;
     let license = sold_by(&authority, &vendor()).await.unwrap();
@@ -464,8 +556,31 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     assert_eq!(refused.name(), "forbidden");
 }
 
+#[tokio::test]
+async fn a_deployment_key_is_nobodys_once_it_is_over_or_revoked() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let made = async |expires| {
+        let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 9, expires };
+        new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap()
+    };
+    let ((_, ending), (id, endless)) = (made(Some(plus(now(), 1000))).await, made(None).await);
+    let activates = async |text: &str, at| {
+        let Ok(occasion) = service.authenticate(text, address(1), at).await else { return false };
+        let request = authority.device().begin(nodelock::ActivationRequestOptions::default()).unwrap();
+        let file = nodelock::authority::ActivationFile::read(&request.to_bytes()).unwrap();
+        service.activate(file, Some(license), &occasion).await.unwrap().license.is_ok()
+    };
+    assert!(activates(&ending, now()).await && activates(&endless, plus(now(), 1000)).await);
+    assert!(!activates(&ending, plus(now(), 1000)).await);
+    assert!(revoke(database, (CredentialKind::DeploymentKey, &id), &vendor()).await.unwrap());
+    assert!(!activates(&endless, now()).await && activates(&ending, now()).await);
+    assert_eq!(authority.seats().await.len(), 3);
+}
+
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 24] = [
+const UNASKED: [(&str, &str); 25] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
@@ -484,6 +599,7 @@ const UNASKED: [(&str, &str); 24] = [
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
     ("note_refusals", "whoever was refused asked"),
+    ("note_stranger", "it notes that somebody was refused"),
     ("vault", "the authority's own keys"),
     ("stop_alone", "the authority's own notes"),
     ("seal", "the authority's own notes"),

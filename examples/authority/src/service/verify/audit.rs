@@ -12,7 +12,7 @@ use nodelock::{
 
 use super::{Findings, Known, OrderName, row::Row};
 use crate::{
-    domain::{Finding, check_name},
+    domain::{Finding, check_name, noted_after},
     failure::Result,
     store::{Tx, raw},
 };
@@ -242,17 +242,17 @@ impl Audit {
                     ("product-edited", _) => {
                         let (id, template) = detail.split_once(": ").unwrap_or((&detail, ""));
                         let noted = self.templates.entry(id.to_owned()).or_default();
-                        *noted = (noted.0 + 1, template.to_owned());
+                        *noted = (noted.0 + 1, noted_after(template).to_owned());
                     }
                     ("product-keeps-keys", _) => {
                         let (id, keeps) = detail.split_once(": ").unwrap_or((&detail, ""));
                         self.templates.entry(id.to_owned()).or_default().0 += 1;
-                        self.keeps_keys.insert(id.to_owned(), keeps.to_owned());
+                        self.keeps_keys.insert(id.to_owned(), noted_after(keeps).to_owned());
                     }
                     ("product-trial", _) => {
                         let (id, license) = detail.split_once(": ").unwrap_or((&detail, ""));
                         self.templates.entry(id.to_owned()).or_default().0 += 1;
-                        self.trials.insert(id.to_owned(), license.to_owned());
+                        self.trials.insert(id.to_owned(), noted_after(license).to_owned());
                     }
                     ("customer-created", _) => {
                         let is_first = self.customers.insert(detail, at).is_none();
@@ -267,8 +267,10 @@ impl Audit {
                         let is_first = self.customers_erased.insert(detail, at).is_none();
                         row.expect("detail", is_first, "a customer is erased once");
                     }
-                    ("retention-edited", _) => self.retention = Some(detail),
-                    ("license-given", Some(license)) => drop(self.given.insert(license, detail)),
+                    ("retention-edited", _) => self.retention = Some(noted_after(&detail).to_owned()),
+                    ("license-given", Some(license)) => {
+                        self.given.insert(license, noted_after(&detail).to_owned());
+                    }
                     ("order-voided", _) => {
                         let Sold { reseller, order, .. } = Sold::read(&detail);
                         let product = detail.split(", ").next().unwrap_or_default().to_owned();
@@ -287,9 +289,9 @@ impl Audit {
                     ("mail-policy-edited", _) => {
                         let of_product = detail.split_once(": ").filter(|_| !detail.starts_with('{'));
                         let (id, policy) = of_product.unwrap_or(("", &detail));
-                        self.mail_policies.insert(id.to_owned(), policy.to_owned());
+                        self.mail_policies.insert(id.to_owned(), noted_after(policy).to_owned());
                     }
-                    ("policies-edited", _) => self.policies = Some(detail),
+                    ("policies-edited", _) => self.policies = Some(noted_after(&detail).to_owned()),
                     ("account-created", _) => {
                         let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
                         let noted = NotedAccount { created: at, role: role.to_owned(), disabled: None };

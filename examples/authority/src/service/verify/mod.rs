@@ -242,6 +242,7 @@ async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> 
         look_at_mail(&mut row, "", known);
         row.time_or_null("pruned");
         row.text("forgotten");
+        row.time_or_null("check_ins_until");
     })
     .await?;
     if rows != 1 {

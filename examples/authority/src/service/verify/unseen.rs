@@ -2,13 +2,14 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 96] = [
+pub(crate) const UNSEEN: [(&str, &str); 97] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
     ),
     ("vendor.pruned", "noted only where something went; it must not lie ahead"),
     ("vendor.forgotten", "noted nowhere else; lines up to it are taken to say nothing of a person"),
+    ("vendor.check_ins_until", "noted nowhere else; no right rests on it, and it must not lie ahead"),
     ("page.page", "random bytes; the last page must be there"),
     ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
     (

@@ -40,7 +40,9 @@ use self::{
     words::Words,
 };
 use super::super::{
-    Server, Shared, permits,
+    Server, Shared,
+    peer::Peer,
+    permits,
     portal::{self, form::Form, guard},
     problem::Problem,
 };
@@ -160,6 +162,9 @@ const SCRIPT: &str = include_str!("static/console.js");
 async fn admit(State(server): Shared, request: Request, next: Next) -> Response {
     let words = language(request.headers());
     if request.method() == Method::POST && !guard::is_from_here(&request) {
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            server.service.note_stranger("a form of another website", &peer.occasion()).await;
+        }
         return failures::page(words, &Problem::http(StatusCode::FORBIDDEN));
     }
     let peer = request.extensions().get().copied();
@@ -176,7 +181,11 @@ async fn own_form(visitor: &Visitor, request: Request) -> Result<Form, Problem> 
     let form = Form::read(request).await?;
     match visitor.is_ours(&form.text("token")?) {
         true => Ok(form),
-        false => Err(Problem::http(StatusCode::FORBIDDEN)),
+        false => {
+            let occasion = &visitor.caller.occasion;
+            visitor.server.service.note_stranger("a form of no page of this session", occasion).await;
+            Err(Problem::http(StatusCode::FORBIDDEN))
+        }
     }
 }
 

@@ -131,6 +131,13 @@ async fn an_order_of_another_seller_or_product_is_as_if_it_were_not_there() {
         assert_eq!(refused.problem(), (404, "unknown-order".into()));
     }
     assert_eq!(get(&authority, &owner, "/v1/admin/orders/a").await.json()["state"], "sold");
+    // One that nobody has is no refusal.
+    let nobodys = get(&authority, &reseller, "/v1/admin/orders/nobodys").await;
+    assert_eq!(nobodys.problem(), (404, "unknown-order".into()));
+    let audit = get(&authority, &owner, "/v1/admin/audit?limit=100").await.json();
+    let lines = audit["lines"].as_array().unwrap().iter().filter(|line| line["action"] == "refused");
+    let details: Vec<&str> = lines.map(|line| line["detail"].as_str().unwrap()).collect();
+    assert_eq!(details, ["show-licenses of order a", "edit of order a"]);
 
     let scopes = [Scope::LicensesRead, Scope::LicensesWrite];
     let of_product = authority.token_for(&scopes, Some("Example")).await;
