@@ -158,7 +158,8 @@ impl Writer {
     /// One transaction. Returns how many changes it was to have.
     async fn transaction(&mut self, database: &Database) -> usize {
         let (mut own, changes) = (self.own.clone(), 1 + self.dice.below(6));
-        let (end, statements, polls) = (ENDS[self.dice.below(ENDS.len())], self.dice.below(40), self.dice.below(20));
+        let (end, statements, polls) =
+            (ENDS[self.dice.below(ENDS.len())], self.dice.below(40), self.dice.below(20));
         self.ends.push(end);
         let mut tx = database.write_with(&Locks::default()).await.unwrap();
         match end {
