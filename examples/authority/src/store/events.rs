@@ -20,7 +20,8 @@ use crate::{
     failure::{Failure, Result},
 };
 
-/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings.
+/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings, unless the customer is
+/// mailed nothing of it.
 ///
 /// The row of the license is locked, so its events have their numbers in the order in which they are committed. A
 /// decision has locked it when it began.
@@ -28,7 +29,7 @@ pub(super) async fn enter(
     tx: &mut Tx,
     id: &str,
     line: &AuditLine<'_>,
-    (seat, key): (Option<&OfSeat>, Option<KeyHash>),
+    (seat, key, is_untold): (Option<&OfSeat>, Option<KeyHash>, bool),
     permit: &Permit<'_>,
 ) -> Result<()> {
     let Some(license) = line.license else { return Ok(()) };
@@ -51,11 +52,8 @@ pub(super) async fn enter(
     .execute(tx)
     .await?;
     enter_deliveries(tx, id).await?;
-    match seat {
-        // The customer is told of all of them in one mail.
-        Some(_) if permit.is_one_of_many() => Ok(()),
-        _ => enter_mail(tx, id, (license, &kind), key).await,
-    }
+    // Of many seats the customer is told in one mail.
+    if is_untold { Ok(()) } else { enter_mail(tx, id, (license, &kind), key).await }
 }
 
 pub(super) fn event(row: &Row) -> Result<EventRow> {

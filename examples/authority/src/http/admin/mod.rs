@@ -39,7 +39,7 @@ pub(crate) mod records {
         events::{Event, Events},
         licenses::{
             HintBody, LicenseBody, Licenses, VersionBody, ViewBody,
-            change::{Change, Edited, Extended, Suspended, Voided},
+            change::{Change, Edited, Extended, Halted, SeatCount, Suspended, Voided},
             counters::Counter,
             keys::{KeyBody, KeysBody, RevokedKey, SentKey, ShownKey},
             sale::{Sold, SoldLicense},

@@ -147,7 +147,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
     service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
     let voided = sold_once_more(&authority, id).await;
-    crate::service::void(database, voided, SECRETS[6], &vendor()).await.unwrap();
+    crate::service::void(database, voided, (SECRETS[6], false), |_| Ok(()), &vendor()).await.unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();
