@@ -40,7 +40,7 @@ pub(crate) use self::{
     customer::{Customer, CustomerDetails, CustomerId},
     event::{EventRow, kind_of},
     location::Location,
-    mail::{Language, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
+    mail::{Language, MAIL_DAYS, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
@@ -382,6 +382,19 @@ pub(crate) struct AuditRow {
     pub(crate) peer: Option<String>,
     /// What else is about a person, until that is erased.
     pub(crate) personal: Option<String>,
+}
+
+impl AuditRow {
+    /// What it says in words.
+    pub(crate) fn words(&self) -> String {
+        audit_words(&self.detail, self.personal.as_deref())
+    }
+}
+
+/// What a line of the audit says in words, of which the second may be about a person.
+pub(crate) fn audit_words(detail: &str, personal: Option<&str>) -> String {
+    let words = [Some(detail), personal].into_iter().flatten().filter(|text| !text.is_empty());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// What a device takes in, as one armored text: the license first.

@@ -67,7 +67,8 @@ struct More<'a> {
 pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, More { seat, ..More::default() }, permit).await?;
+    let personal = Some(&*event.reason).filter(|reason| !reason.is_empty());
+    write(tx, &line, More { seat, personal, ..More::default() }, permit).await?;
     match event.license {
         Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
             let detail = "no activation is left";

@@ -71,7 +71,7 @@ pub(crate) async fn released_since(
     since: Timestamp,
 ) -> Result<Vec<SeatName>> {
     let lines = query(
-        "SELECT action, actor, detail, handle, device_key FROM audit WHERE id >= $1 AND license_id = $2 \
+        "SELECT action, actor, personal, handle, device_key FROM audit WHERE id >= $1 AND license_id = $2 \
          AND action IN ($3, 'license-deactivated') ORDER BY id",
     );
     let lines = lines.bind(first_line_at(since)).bind(license.to_string()).bind(EventKind::Released.name());
@@ -79,7 +79,9 @@ pub(crate) async fn released_since(
     for line in lines.fetch_all(tx).await? {
         if line.get::<&str>("action")? != EventKind::Released.name() {
             names.clear();
-        } else if line.get::<&str>("actor")? == actor && line.get::<&str>("detail")? == notice {
+        } else if line.get::<&str>("actor")? == actor
+            && line.get::<Option<&str>>("personal")?.unwrap_or_default() == notice
+        {
             let device_key = public_key(line.get("device_key")?)?;
             names.push(SeatName { handle: handle(line.get("handle")?)?, device_key });
         }

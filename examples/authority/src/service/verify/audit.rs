@@ -362,7 +362,12 @@ impl Audit {
                     self.created.entry(license).or_insert((at, Sold::default()));
                 }
             }
-            None if is_event => self.look_at_seat(row, &action, license, at, &detail),
+            None if is_event => {
+                // What is left of it: a person's words may have been erased.
+                let personal = row.text_or_null("personal").flatten().unwrap_or_default();
+                let words = if personal.is_empty() { detail } else { personal };
+                self.look_at_seat(row, &action, license, at, &words);
+            }
             None => row.wrong("action", "there is no such act"),
         }
     }

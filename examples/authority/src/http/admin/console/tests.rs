@@ -365,7 +365,7 @@ async fn an_act_is_done_once_however_often_its_form_is_sent_and_the_audit_names_
     let released: Vec<_> = audit.iter().filter(|line| line.action == "released").collect();
     let [line] = &released[..] else { panic!("{audit:?}") };
     assert_eq!((&*line.actor, line.role.as_deref()), ("account:support", Some("support")));
-    assert_eq!(line.detail, "the laptop was stolen");
+    assert_eq!((&*line.detail, line.personal.as_deref()), ("", Some("the laptop was stolen")));
     // Another form of the same name with something else in it.
     let mut other = fields.clone();
     other.last_mut().unwrap().1 = "it was sold";
