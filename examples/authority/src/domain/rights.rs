@@ -206,7 +206,7 @@ fn rule(act: Act) -> Rule {
         Act::ShowHolding => ([No, No, No, No, No], None, Anybody),
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
         Act::ShowAudit => ([All, All, No, All, No], Some(ReportsRead), Nobody),
-        Act::Verify => ([All, All, No, All, No], None, Nobody),
+        Act::Verify => ([All, All, No, All, No], Some(ReportsRead), Nobody),
         Act::Webhooks => ([All, All, No, No, No], Some(WebhooksWrite), Nobody),
         Act::SendKey => ([All, All, All, No, Own], Some(LicensesWrite), Nobody),
         Act::Mails => ([All, All, All, No, No], Some(LicensesWrite), Nobody),
@@ -466,7 +466,7 @@ preflight        -----  ------  x-
 show-holding     -----  ------  x-
 customer-release -----  ------  x-
 show-audit       xx-x-  ----x-  --
-verify           xx-x-  ------  --
+verify           xx-x-  ----x-  --
 webhooks         xx---  -----x  --
 send-key         xxx-o  --x---  --
 mails            xxx--  --x---  --
