@@ -458,6 +458,9 @@ async fn whatever_was_typed_about_a_customer_goes_and_the_ledger_stays_sound() {
     };
     let choice = SeatChoice { handle: handle().await, device: None };
     service.release(choice, reason, &vendor()).await.unwrap();
+    // What has no limit is not counted, and so not noted.
+    let limit: Said = serde_json::from_str(r#"{"deactivations":1}"#).unwrap();
+    edit(database, license_id, (&limit, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
     let allowed = Allow::Extra(1);
     service.allow(license_id, Allowance::Deactivations, allowed, reason, &vendor()).await.unwrap();
     handle().await;
