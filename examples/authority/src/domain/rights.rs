@@ -215,6 +215,14 @@ fn rule(act: Act) -> Rule {
     Rule { roles, scope, others }
 }
 
+/// How often a role may do an act within [`QUOTA_DAYS`], unless an account has another quota; none without one.
+pub(crate) fn quota(role: Role, act: Act) -> Option<u32> {
+    match rule(act).roles[role as usize] {
+        Right::Quota(most) => Some(most),
+        _ => None,
+    }
+}
+
 /// The part of the ledger that an act may be about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -246,7 +254,7 @@ pub(crate) struct Spending {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Spender {
-    /// An account, which may do it so often within [`QUOTA_DAYS`].
+    /// An account, which may do it so often within [`QUOTA_DAYS`], unless its record says otherwise.
     Account { name: String, most: u32 },
     /// A deployment key, by its id.
     DeploymentKey(String),

@@ -424,6 +424,14 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
         let done = served.there(&["account", act, "user-2", "--json"], b"");
         assert_eq!(done.code, 0, "{act}: {}", done.stdout);
     }
+    for quota in [
+        &["account", "quota", "{}", "extend", "--most", "50"][..],
+        &["account", "quota", "{}", "extend"],
+        &["account", "quota", "{}", "sell"],
+        &["account", "quota", "{}", "extend", "--most", "10001"],
+    ] {
+        served.alike(of(&names, quota), b"");
+    }
     let role = served.there(&["account", "role", "user-2", "auditor", "--json"], b"");
     assert_eq!(role.json(), json!({ "account": "user-2", "changed": true }));
     let new_token = ["token", "new", "--name", "shop", "--scope", "licenses:read", "--scope", "reports:read"];

@@ -154,6 +154,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))
         .routes(routes!(accounts::change_role))
+        .routes(routes!(accounts::change_quota))
         .routes(routes!(accounts::change_password))
         .routes(routes!(accounts::new_second_factor))
         .routes(routes!(credentials::tokens, credentials::new_token))

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 76] = [
+const CALLS: [(&str, Option<Act>); 77] = [
     ("accounts", Some(Act::Accounts)),
     ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
@@ -25,6 +25,7 @@ const CALLS: [(&str, Option<Act>); 76] = [
     ("approve_request", Some(Act::Approve)),
     ("audit", Some(Act::ShowAudit)),
     ("change_password", Some(Act::Accounts)),
+    ("change_quota", Some(Act::Accounts)),
     ("change_role", Some(Act::Accounts)),
     ("check_in", Some(Act::CheckIn)),
     ("customer", Some(Act::ShowLicenses)),

@@ -385,6 +385,58 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
 }
 
 #[tokio::test]
+async fn an_account_has_a_quota_of_its_own_until_its_role_changes() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let edit: Said = serde_json::from_value(serde_json::json!({ "expires_days": 1 })).unwrap();
+    super::super::edit(database, license, (&edit, None), Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    account(&authority, "jane", Role::Support).await;
+    let jane = signed_in(&authority, "jane").await;
+    let extend = async || {
+        let how = Changing::default();
+        super::super::extend(database, license, Extension::Days(1), how, |_| Ok(()), &jane).await
+    };
+    let set = async |most| {
+        let change = AccountChange::Quota(Act::Extend, most);
+        super::super::change_account(database, "jane", change, &vendor()).await
+    };
+    let quota = async || {
+        let accounts = super::super::accounts(database, &vendor()).await.unwrap();
+        accounts.iter().find(|account| account.name == "jane").unwrap().quota(Act::Extend)
+    };
+    let is_sound = async || {
+        let verified = super::super::verify(database, &authority.path("keys"), &vendor()).await.unwrap();
+        assert_eq!(verified.found, 0, "{:?}", verified.findings);
+    };
+    assert!(set(Some(2)).await.unwrap() && !set(Some(2)).await.unwrap());
+    for _ in 0..2 {
+        extend().await.unwrap();
+    }
+    assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 2, .. })));
+    // What was done counts for the new one, and she is signed in still.
+    assert!(set(Some(3)).await.unwrap());
+    extend().await.unwrap();
+    assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 3, .. })));
+    assert!(matches!(set(Some(10_001)).await, Err(Failure::Usage(_))));
+    let of_none = AccountChange::Quota(Act::Sell, Some(1));
+    let refused = super::super::change_account(database, "jane", of_none, &vendor()).await;
+    assert!(matches!(refused, Err(Failure::Usage(text)) if text.contains("reset-counters, extend")));
+    is_sound().await;
+    assert!(set(None).await.unwrap());
+    assert_eq!(quota().await, Some(20));
+    assert!(set(Some(5)).await.unwrap());
+    for (role, expected) in [(Role::Vendor, None), (Role::Support, Some(20))] {
+        let change = AccountChange::Role(role);
+        super::super::change_account(database, "jane", change, &vendor()).await.unwrap();
+        assert_eq!(quota().await, expected);
+    }
+    is_sound().await;
+}
+
+#[tokio::test]
 async fn whoever_deals_with_one_product_names_none_and_hears_of_no_other() {
     let authority = Authority::new().await;
     let (database, keys) = (authority.service.database(), authority.path("keys"));

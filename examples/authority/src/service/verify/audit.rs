@@ -1,7 +1,7 @@
 //! The audit, line by line: whether each could have been written, and what it says of licenses and seats.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -143,6 +143,8 @@ pub(super) struct NotedAccount {
     /// By its name.
     pub(super) role: String,
     pub(super) disabled: Option<Timestamp>,
+    /// By the names of their acts.
+    pub(super) quotas: BTreeMap<String, String>,
 }
 
 /// What it says of a token or a deployment key.
@@ -292,16 +294,25 @@ impl Audit {
                     ("policies-edited", _) => self.policies = Some(detail),
                     ("account-created", _) => {
                         let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
-                        let noted = NotedAccount { created: at, role: role.to_owned(), disabled: None };
+                        let (role, quotas) = (role.to_owned(), BTreeMap::new());
+                        let noted = NotedAccount { created: at, role, disabled: None, quotas };
                         self.accounts.insert(name.to_owned(), noted);
                     }
                     ("account-changed", _) => {
                         let (name, what) = detail.split_once(": ").unwrap_or((&detail, ""));
                         if let Some(account) = self.accounts.get_mut(name) {
+                            if let Some((act, most)) =
+                                what.strip_prefix("quota ").and_then(|of| of.split_once(": "))
+                            {
+                                account.quotas.insert(act.to_owned(), most.to_owned());
+                            }
                             match (what, what.rsplit_once(" -> ")) {
                                 ("disabled", _) => account.disabled = Some(at),
                                 ("enabled", _) => account.disabled = None,
-                                (_, Some((_, role))) => role.clone_into(&mut account.role),
+                                (_, Some((_, role))) => {
+                                    role.clone_into(&mut account.role);
+                                    account.quotas.clear();
+                                }
                                 _ => {}
                             }
                         }
