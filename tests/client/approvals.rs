@@ -87,7 +87,7 @@ fn it_is_noted_once_that_a_request_waits_is_approved_and_is_refused() {
     let expected = [EventKind::RequestWaiting, EventKind::RequestApproved, EventKind::RequestRefused];
     assert_eq!(kinds, expected);
     assert!(noted.iter().all(|event| event.seat == Some(name) && event.license == Some(vendor.terms().id)));
-    assert_eq!(noted[2].detail, "not this one");
+    assert_eq!(noted[2].reason, "not this one");
 }
 
 #[test]

@@ -508,7 +508,7 @@ fn disagreements(
     }
     for event in decision.events.iter().filter(|event| event.seat.is_some_and(|seat| seat.handle == handle)) {
         let (action, after, at) = (event.kind.name(), event.after.unwrap(), moment.now);
-        trail.note(&TrailLine { action, before: event.before, after, at, detail: &event.detail });
+        trail.note(&TrailLine { action, before: event.before, after, at, detail: &event.words() });
     }
     let seat = ledger.seats.values().find(|seat| seat.handle() == handle).unwrap();
     trail.check(seat)

@@ -99,7 +99,8 @@ fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Rul
     if let Some(license) = seat.license_id().filter(|_| !mutated!(ReleaseKeepsRequests)) {
         work.store(Change::ForgetApprovals { license, device: seat.device_key });
     }
-    work.note(EventKind::Released, Some(&seat), &released, notice);
+    work.note(EventKind::Released, Some(&seat), &released, "");
+    work.note_reason(notice);
     if released.state == SeatState::Returned {
         return Ok(Ruling::Returned(released));
     }
@@ -310,12 +311,12 @@ fn allow_license(
                 work.update(seat.taken_over(work.moment.now));
             }
         }
-        let what = match allow {
+        let detail = match allow {
             Allow::Reset => format!("{of}: {} used up are forgiven", before.used),
             Allow::Extra(extra) => format!("{of}: {extra} extra"),
         };
-        let detail = if reason.is_empty() { what } else { format!("{what}: {reason}") };
         work.note_of_license(EventKind::Allowed, id, detail);
+        work.note_reason(reason);
     }
     Ok(Ruling::Allowed(Box::new(after)))
 }

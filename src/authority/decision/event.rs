@@ -19,8 +19,19 @@ pub struct Event {
     pub before: Option<SeatState>,
     /// The seat's state now.
     pub after: Option<SeatState>,
-    /// More, in words for the vendor. No secret is in it.
+    /// More, in words of the authority's own for the vendor. No secret is in it, and nothing of a person.
     pub detail: String,
+    /// Why, in words that a person typed; empty if nobody did. They may name somebody, so a host keeps them where it can
+    /// erase them.
+    pub reason: String,
+}
+
+impl Event {
+    /// Detail and reason in one text.
+    pub fn words(&self) -> String {
+        let words = [&*self.detail, &*self.reason];
+        words.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ")
+    }
 }
 
 /// What may happen.

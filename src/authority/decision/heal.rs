@@ -232,7 +232,9 @@ pub(super) fn end_phantom(
     let is_counted = counts && license.left(Allowance::Deactivations, work.moment.now) != Some(0);
     let ended = seat.ended_by(word, is_counted, work.moment.now);
     work.update(ended.clone());
-    work.note(EventKind::PhantomEnded, Some(seat), &ended, word.detail());
+    let (detail, reason) = word.words();
+    work.note(EventKind::PhantomEnded, Some(seat), &ended, detail);
+    work.note_reason(reason);
     Ok(())
 }
 

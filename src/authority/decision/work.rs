@@ -256,7 +256,15 @@ impl<'r> Work<'r> {
             before: before.map(|seat| seat.state),
             after: Some(after.state),
             detail: detail.into(),
+            reason: String::new(),
         });
+    }
+
+    /// Notes why the vendor did what was noted last, in words that a person typed.
+    pub(super) fn note_reason(&mut self, reason: &str) {
+        if let Some(event) = self.events.last_mut() {
+            reason.clone_into(&mut event.reason);
+        }
     }
 
     /// The device of a seat speaks, after the seat was released or not: the vendor learns of the first, once a day.
@@ -268,20 +276,28 @@ impl<'r> Work<'r> {
     }
 
     pub(super) fn note_of_nobody(&mut self, kind: EventKind, detail: String) {
-        self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
+        let reason = String::new();
+        self.events.push(Event {
+            kind,
+            license: None,
+            seat: None,
+            before: None,
+            after: None,
+            detail,
+            reason,
+        });
     }
 
     pub(super) fn note_of_license(&mut self, kind: EventKind, license: LicenseId, detail: impl Into<String>) {
-        let detail = detail.into();
-        let license = Some(license);
-        self.events.push(Event { kind, license, seat: None, before: None, after: None, detail });
+        let (license, detail, reason) = (Some(license), detail.into(), String::new());
+        self.events.push(Event { kind, license, seat: None, before: None, after: None, detail, reason });
     }
 
     /// Notes what happened to a request, whose seat is not there yet.
     pub(super) fn note_of_request(&mut self, kind: EventKind, approval: &Approval) {
         let (license, seat) = (Some(approval.license_id()), Some(approval.name()));
-        let detail = approval.reason().to_owned();
-        self.events.push(Event { kind, license, seat, before: None, after: None, detail });
+        let (detail, reason) = (String::new(), approval.reason().to_owned());
+        self.events.push(Event { kind, license, seat, before: None, after: None, detail, reason });
     }
 
     pub(super) fn decide(self, ruling: Ruling) -> Decision {

@@ -189,11 +189,12 @@ impl LastWord {
         }
     }
 
-    /// What an audit says of a seat that it ended: of a revocation, its words.
-    pub(super) fn detail(&self) -> String {
+    /// What an audit says of a seat that it ended: the authority's own words, and those that the vendor said to the
+    /// customer.
+    pub(super) fn words(&self) -> (&'static str, &str) {
         match self {
-            Self::Receipt(_) => "its device has the receipt".to_owned(),
-            Self::Revocation(word) => word.body.reason.clone(),
+            Self::Receipt(_) => ("its device has the receipt", ""),
+            Self::Revocation(word) => ("", &word.body.reason),
         }
     }
 

@@ -310,7 +310,7 @@ impl From<&Event> for OneEvent {
         Self {
             name: c_string(event.kind.name()),
             seat: event.seat.map(|seat: SeatName| c_string(seat.to_string())),
-            detail: c_string(&*event.detail),
+            detail: c_string(event.words()),
         }
     }
 }

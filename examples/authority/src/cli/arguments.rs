@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     event::{EventCommand, ListedEvents},
-    license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
+    license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset, Trying},
     mail::{MailArguments, MailCommand, MailPolicyArguments},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand, TrialLicense},

@@ -159,8 +159,12 @@ async fn execute(command: &Command, desk: &Desk<'_>, as_json: bool) -> Result<Re
             Ok(output::verified(&service::verify(ledger.database, &ledger.keys(), ledger.occasion).await?))
         }
         Command::License(Licenses::AtWork(LicenseAct::Reset(reset))) => licenses::allow(reset, desk).await,
-        Command::License(Licenses::AtWork(LicenseAct::Deactivate { id, reason, yes })) => {
-            seats::deactivate(desk, *id, reason, *yes).await
+        Command::License(Licenses::AtWork(LicenseAct::Deactivate { id, reason, yes, trying })) => {
+            let reason = reason.as_deref().unwrap_or_default();
+            match trying.dry_run {
+                true => seats::foresee_deactivation(desk, *id).await,
+                false => seats::deactivate(desk, *id, reason, *yes).await,
+            }
         }
         Command::License(Licenses::AtDesk(command)) => Sales { desk, as_json }.run(command).await,
         Command::Customer(command) => customers::customers(command, desk, as_json).await,

@@ -3,16 +3,16 @@
 use serde_json::json;
 
 use super::{
-    arguments::{CustomerCommand, OrderCommand, Which},
+    arguments::{CustomerCommand, OrderCommand, Trying, Which},
     confirm::confirm,
     desk::Desk,
-    licenses::hints,
+    licenses::{add_halted, hints},
     output::{self, Listing, Report, json},
 };
 use crate::{
     domain::{CustomerDetails, filter::List},
     failure::{Failure, Result},
-    http::records::{CustomerBody, ErasedCustomer, OrderView},
+    http::records::{CustomerBody, ErasedCustomer, OrderView, Voided, VoidedOrder},
 };
 
 pub(super) async fn customers(command: &CustomerCommand, desk: &Desk<'_>, as_json: bool) -> Result<Report> {
@@ -78,15 +78,31 @@ pub(super) async fn orders(command: &OrderCommand, desk: &Desk<'_>, as_json: boo
             fields["licenses"] = hints(&licenses).into();
             Ok(Report::new(words, fields))
         }
-        OrderCommand::Void { yes: false, .. } => {
+        OrderCommand::Void { yes: false, trying: Trying { dry_run: false }, .. } => {
             Err(Failure::Usage("licenses that are void stay so; say --yes if that is meant".into()))
         }
-        OrderCommand::Void { order, reason, yes: true } => {
+        OrderCommand::Void { order, reason, trying: Trying { dry_run }, .. } => {
             let choice = order.choice();
-            let voided = desk.void_order(&choice, reason).await?;
+            let VoidedOrder { voided, licenses, .. } = desk.void_order(&choice, (reason, *dry_run)).await?;
             let id = choice.id;
-            let words = format!("Order {id} is void: {voided} licenses are void now that were not before.");
-            Ok(Report::new(words, json!({ "order": id, "voided": voided })))
+            let taken: u32 = licenses.iter().map(|license| license.halted.seats.taken).sum();
+            let words = match dry_run {
+                true => format!(
+                    "Order {id} would be void: {voided} licenses that are not void now, with {taken} seats that are \
+                     taken. Nothing was changed."
+                ),
+                false => format!("Order {id} is void: {voided} licenses are void now that were not before."),
+            };
+            let of = |license: &Voided| {
+                let mut fields = json!({ "license": license.id });
+                add_halted(&mut fields, &license.halted);
+                fields
+            };
+            let licenses: Vec<_> = licenses.iter().map(of).collect();
+            let fields = json!({
+                "order": id, "voided": voided, "taken": taken, "dry_run": dry_run, "licenses": licenses,
+            });
+            Ok(Report::new(words, fields))
         }
     }
 }

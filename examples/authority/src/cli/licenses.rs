@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, LicenseCommand, NewKey, NewLicense, Reset},
+    arguments::{Changes, LicenseCommand, NewKey, NewLicense, Reset, Trying},
     desk::{Desk, Ledger},
     output::{self, Listing, Report, json as record},
 };
 use crate::{
     domain::{CustomerId, LicenseHint, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
-    http::records::{Change, Counter, HintBody, ShownKey, Sold, SoldLicense},
+    http::records::{
+        Change, Counter, Halted, HintBody, SeatCount, ShownKey, Sold, SoldLicense, Suspended, Voided,
+    },
     keys::{self, Vault},
     remote::{Remote, terms, unreadable},
     service::{self, Buyer, InPlaceOf, NewOrder, Offer, Placed, Sale, Selling},
@@ -74,22 +76,31 @@ impl Sales<'_> {
                 );
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": sent.key_hint })))
             }
-            LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
-            LicenseCommand::Resume { id } => self.suspend(*id, false).await,
-            LicenseCommand::Void { yes: false, .. } => {
+            LicenseCommand::Suspend { id, trying } => self.suspend(*id, true, *trying).await,
+            LicenseCommand::Resume { id, trying } => self.suspend(*id, false, *trying).await,
+            LicenseCommand::Void { yes: false, trying: Trying { dry_run: false }, .. } => {
                 Err(Failure::Usage("a license that is void stays so; say --yes if that is meant".into()))
             }
-            LicenseCommand::Void { id, reason, yes: true } => {
-                let changed = desk.void(*id, reason).await?;
-                let already = if changed { "" } else { " already" };
-                let words = format!(
-                    "License {id} is void{already}. Nothing is issued for it any more; devices go on to the end of their \
-                     leases."
-                );
-                Ok(Report::new(
-                    words,
-                    json!({ "license": id.to_string(), "voided": true, "changed": changed }),
-                ))
+            LicenseCommand::Void { id, reason, trying: Trying { dry_run }, .. } => {
+                let Voided { changed, halted, .. } = desk.void(*id, reason, *dry_run).await?;
+                let words = match (changed, *dry_run) {
+                    (false, _) => format!("License {id} is void already."),
+                    (true, true) => {
+                        format!("License {id} would be void.{} Nothing was changed.", goes_on(&halted))
+                    }
+                    (true, false) => format!(
+                        "License {id} is void. Nothing is issued for it any more.{}",
+                        goes_on(&halted)
+                    ),
+                };
+                let mut fields = json!({
+                    "license": id.to_string(),
+                    "voided": !changed || !dry_run,
+                    "changed": changed && !dry_run,
+                    "dry_run": dry_run,
+                });
+                add_halted(&mut fields, &halted);
+                Ok(Report::new(words, fields))
             }
         }
     }
@@ -285,15 +296,52 @@ impl Sales<'_> {
         }
     }
 
-    async fn suspend(&self, id: LicenseId, suspended: bool) -> Result<Report> {
-        let changed = self.desk.set_suspended(id, suspended).await?;
+    async fn suspend(&self, id: LicenseId, suspended: bool, trying: Trying) -> Result<Report> {
+        let Trying { dry_run } = trying;
+        let Suspended { changed, halted, .. } = self.desk.set_suspended(id, (suspended, dry_run)).await?;
         let state = if suspended { "suspended" } else { "in force" };
-        let already = if changed { "" } else { " already" };
-        let words = format!("License {id} is {state}{already}.");
-        Ok(Report::new(
-            words,
-            json!({ "license": id.to_string(), "suspended": suspended, "changed": changed }),
-        ))
+        let mut words = match (changed, dry_run) {
+            (false, _) => format!("License {id} is {state} already."),
+            (true, true) => format!("License {id} would be {state}."),
+            (true, false) => format!("License {id} is {state}."),
+        };
+        if changed && suspended {
+            words += &goes_on(&halted);
+        }
+        if changed && dry_run {
+            words += " Nothing was changed.";
+        }
+        let mut fields = json!({
+            "license": id.to_string(),
+            "suspended": suspended ^ (changed && dry_run),
+            "changed": changed && !dry_run,
+            "dry_run": dry_run,
+        });
+        add_halted(&mut fields, &halted);
+        Ok(Report::new(words, fields))
+    }
+}
+
+/// What goes on of a license for which nothing is issued any more.
+fn goes_on(Halted { seats: SeatCount { total, taken }, runs_until, requests }: &Halted) -> String {
+    let mut words = match (taken, runs_until) {
+        (0, _) => " No seat of it is taken.".to_owned(),
+        (_, Some(until)) => {
+            format!(
+                " {taken} of {total} seats are taken; their devices go on to the end of their leases, {until} at last."
+            )
+        }
+        (_, None) => format!(" {taken} of {total} seats are taken; a device whose lease has no end goes on."),
+    };
+    if *requests > 0 {
+        words += &format!(" Of it {requests} requests for approval are forgotten.");
+    }
+    words
+}
+
+pub(super) fn add_halted(fields: &mut Value, halted: &Halted) {
+    if let (Value::Object(fields), Value::Object(more)) = (fields, record(halted)) {
+        fields.extend(more);
     }
 }
 

@@ -53,13 +53,15 @@ async fn policy(arguments: &MailPolicyArguments, desk: &Desk<'_>) -> Result<Repo
 
 /// A line for each of what is said.
 fn policy_words(policy: &MailPolicyBody) -> String {
-    let MailPolicyBody { from, language, events } = policy;
+    let MailPolicyBody { from, language, events, expiring_days, wait_days } = policy;
     let mut lines = Vec::new();
     lines.extend(from.as_ref().map(|from| format!("  from: {from}\n")));
     lines.extend(language.as_ref().map(|language| format!("  language: {language}\n")));
     lines.extend(events.as_ref().map(|events| {
         format!("  events: {}\n", if events.is_empty() { "none".to_owned() } else { events.join(" ") })
     }));
+    lines.extend(expiring_days.map(|days| format!("  expiring_days: {days}\n")));
+    lines.extend(wait_days.map(|days| format!("  wait_days: {days}\n")));
     if lines.is_empty() { "  nothing is said\n".to_owned() } else { lines.concat() }
 }
 

@@ -105,12 +105,13 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 83] = [
+    const COMMANDS: [(&str, Option<Act>); 84] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
         ("account new", Some(Act::Accounts)),
         ("account password", Some(Act::Accounts)),
+        ("account quota", Some(Act::Accounts)),
         ("account role", Some(Act::Accounts)),
         ("account totp", Some(Act::Accounts)),
         ("activate", Some(Act::Activate)),

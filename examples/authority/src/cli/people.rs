@@ -12,7 +12,7 @@ use super::{
     output::{Report, json},
 };
 use crate::{
-    domain::CredentialKind,
+    domain::{CredentialKind, rights::QUOTA_DAYS},
     failure::{Failure, Result},
     http::records::{AccountBody, DeploymentKeyBody, Factor, NewSecret, TokenBody},
     service::{AccountChange, NewCredential},
@@ -51,6 +51,11 @@ pub(super) async fn account(command: &AccountCommand, desk: &Desk<'_>) -> Result
             let factor = desk.new_second_factor(name).await?;
             Ok(second_factor(&format!("Account {name} has a new second factor."), &factor))
         }
+        AccountCommand::Quota { name, act, most } => {
+            let often = most.map_or_else(|| "as often as usual".to_owned(), |most| format!("{most} times"));
+            let words = format!("Account {name} may do {act} {often} within {QUOTA_DAYS} days.");
+            change(name, AccountChange::Quota(*act, *most), words).await
+        }
         AccountCommand::Role { name, role } => {
             change(name, AccountChange::Role(*role), format!("Account {name} is {role}.")).await
         }
@@ -68,9 +73,12 @@ fn second_factor(words: &str, factor: &Factor) -> Report {
 }
 
 fn account_words(account: &AccountBody) -> String {
-    let AccountBody { name, role, created, disabled, recovery_codes_left } = account;
+    let AccountBody { name, role, created, disabled, recovery_codes_left, quotas } = account;
     let disabled = disabled.as_ref().map_or_else(String::new, |at| format!("  disabled {at}"));
-    format!("{name:<20}  {role:<8}  since {created}  {recovery_codes_left} recovery codes left{disabled}\n")
+    let quotas: String = quotas.iter().map(|quota| format!("  {} {}", quota.act, quota.most)).collect();
+    format!(
+        "{name:<20}  {role:<8}  since {created}  {recovery_codes_left} recovery codes left{quotas}{disabled}\n"
+    )
 }
 
 pub(super) async fn token(command: &TokenCommand, desk: &Desk<'_>) -> Result<Report> {

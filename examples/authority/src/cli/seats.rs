@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::SeatChoice,
     failure::Result,
-    http::records::{DeactivatedSeat, ExtendedTrial, Issued, OneSeat},
+    http::records::{DeactivatedLicense, DeactivatedSeat, ExtendedTrial, Issued, OneSeat},
     remote::unreadable,
 };
 
@@ -68,33 +68,85 @@ pub(super) async fn deactivate(desk: &Desk<'_>, id: LicenseId, reason: &str, yes
     let (licensee, taken) = (&license.licensee, license.seats.taken);
     let question = format!("Release every seat of license {id} of {licensee}, of which {taken} are taken?");
     confirm(&question, yes)?;
-    let done = desk.deactivate(id, reason).await?;
-    let (deactivated, still) = (done.seats, done.taken);
-    let released = deactivated.iter().filter(|seat| seat.error.is_none()).count();
-    let mut words = format!("License {id} of {licensee}: {released} seats are back in the pool.\n");
+    let done = desk.deactivate(id, (reason, false)).await?;
+    let released = done.seats.iter().filter(|seat| seat.error.is_none()).count();
+    let words = format!("License {id} of {licensee}: {released} seats are back in the pool.\n");
+    let mut report = deactivated(desk, id, words, &done).await?;
+    report.fields.insert("released".into(), released.into());
+    if done.taken > 0 {
+        report.words += &format!("{} seats are still taken.\n", done.taken);
+    }
+    Ok(report)
+}
+
+/// What releasing every seat of a license would come to.
+pub(super) async fn foresee_deactivation(desk: &Desk<'_>, id: LicenseId) -> Result<Report> {
+    let licensee = desk.license(id).await?.license.licensee;
+    let foreseen = desk.deactivate(id, ("", true)).await?;
+    let count = foreseen.seats.len();
+    let words = format!("License {id} of {licensee}: {count} seats would be back in the pool.\n");
+    let mut report = deactivated(desk, id, words, &foreseen).await?;
+    report.words += "Nothing was changed.";
+    report.fields.insert("released".into(), 0.into());
+    report.fields.insert("dry_run".into(), true.into());
+    Ok(report)
+}
+
+/// What became of each seat, or would.
+async fn deactivated(
+    desk: &Desk<'_>,
+    id: LicenseId,
+    mut words: String,
+    done: &DeactivatedLicense,
+) -> Result<Report> {
+    let DeactivatedLicense { seats: deactivated, taken, requests, refusals } = done;
     let mut seats = Vec::new();
-    for seat in &deactivated {
-        let DeactivatedSeat { handle, device, label, last_contact, state, error, reason, revocation } = seat;
+    for seat in deactivated {
+        let DeactivatedSeat {
+            handle,
+            device,
+            label,
+            last_contact,
+            runs_until,
+            state,
+            error,
+            reason,
+            revocation,
+        } = seat;
         let revocation = match revocation {
             Some(revocation) => Value::from(desk.revocation_text(revocation).await?),
             None => Value::Null,
         };
         let said = reason.as_ref().or(state.as_ref()).map_or("", String::as_str);
-        words += &format!("  {handle}  {}, last heard of at {last_contact}: {said}\n", computer(label));
+        let until = runs_until.as_deref().unwrap_or("the end of time");
+        words += &format!(
+            "  {handle}  {}, last heard of at {last_contact}, leased until {until}: {said}\n",
+            computer(label)
+        );
         seats.push(json!({
             "handle": handle,
             "device": device,
             "label": label,
             "last_contact": last_contact,
+            "runs_until": runs_until,
             "outcome": state,
             "error": error,
             "revocation": revocation,
         }));
     }
-    if still > 0 {
-        words += &format!("{still} seats are still taken.\n");
+    for (count, what) in [(requests, "requests for approval"), (refusals, "refusals")] {
+        if *count > 0 {
+            words += &format!("  {count} {what} are forgotten.\n");
+        }
     }
-    let fields = json!({ "license": id.to_string(), "released": released, "taken": still, "seats": seats });
+    let fields = json!({
+        "license": id.to_string(),
+        "dry_run": false,
+        "taken": taken,
+        "seats": seats,
+        "requests": requests,
+        "refusals": refusals,
+    });
     Ok(Report::new(words, fields))
 }
 

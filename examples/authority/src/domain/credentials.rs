@@ -4,10 +4,12 @@
 //! are random. The secret of a second factor, which the authority must know to check its codes, is encrypted under a
 //! key that is not in the ledger.
 
+use std::collections::BTreeMap;
+
 use nodelock::{LicenseId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::rights::{Act, Role, Scope};
+use super::rights::{Act, Role, Scope, quota};
 
 /// A person of the vendor's. It has no `Debug`, which would show what guards the account.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +29,20 @@ pub(crate) struct Account {
     pub(crate) disabled: Option<Timestamp>,
     /// What was done within a quota lately.
     pub(crate) spent: Vec<Spent>,
+    /// How often it may do what its role has a quota for, where that is another number than usual.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) quotas: BTreeMap<Act, u32>,
 }
+
+impl Account {
+    /// How often it may do an act within [`QUOTA_DAYS`](super::rights::QUOTA_DAYS); none where its role has no quota.
+    pub(crate) fn quota(&self, act: Act) -> Option<u32> {
+        quota(self.role, act).map(|usual| self.quotas.get(&act).copied().unwrap_or(usual))
+    }
+}
+
+/// The most that a quota may be.
+pub(crate) const MOST_IN_QUOTA: u32 = 10_000;
 
 /// An act that counted for a quota.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! What customers are mailed, from whom, and in which language.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -115,7 +115,19 @@ pub(crate) struct MailPolicy {
     /// Of what customers are told without being asked for: in the order of [`Mailed`], each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) events: Option<Vec<Mailed>>,
+    /// How many days before its end a license is said to expire. Only the authority says it, for every product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expiring_days: Option<u32>,
+    /// How many days a mail may wait: one that waited longer is not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wait_days: Option<u32>,
 }
+
+/// How many days a policy may say.
+pub(crate) const MAIL_DAYS: RangeInclusive<u32> = 1..=365;
+/// What holds where nothing is said.
+const EXPIRING_DAYS: u32 = 14;
+const WAIT_DAYS: u32 = 7;
 
 impl MailPolicy {
     /// This over another one: what both say is said by this.
@@ -124,7 +136,22 @@ impl MailPolicy {
             from: self.from.or(other.from),
             language: self.language.or(other.language),
             events: self.events.or(other.events),
+            expiring_days: self.expiring_days.or(other.expiring_days),
+            wait_days: self.wait_days.or(other.wait_days),
         }
+    }
+
+    pub(crate) fn expiring_days(&self) -> u32 {
+        self.expiring_days.unwrap_or(EXPIRING_DAYS)
+    }
+
+    pub(crate) fn wait_days(&self) -> u32 {
+        self.wait_days.unwrap_or(WAIT_DAYS)
+    }
+
+    /// Whether somebody is to be mailed, and it is not said from whom.
+    pub(crate) fn is_from_nobody(&self) -> bool {
+        self.from.is_none() && self.events.as_ref().is_some_and(|events| !events.is_empty())
     }
 
     /// Whether customers are mailed of an event. A key is sent because somebody asks for that, whatever is said.
@@ -139,6 +166,8 @@ pub(crate) struct MailPolicyChange {
     pub(crate) from: Option<Sender>,
     pub(crate) language: Option<Language>,
     pub(crate) events: Option<Vec<Mailed>>,
+    pub(crate) expiring_days: Option<u32>,
+    pub(crate) wait_days: Option<u32>,
     /// What is not said there any more.
     pub(crate) unset: Vec<MailTerm>,
 }
@@ -149,23 +178,27 @@ named! {
         From = "from",
         Language = "language",
         Events = "events",
+        ExpiringDays = "expiring_days",
+        WaitDays = "wait_days",
     }
 }
 
 impl MailPolicyChange {
     pub(crate) fn of(&self, before: &MailPolicy) -> MailPolicy {
-        let Self { from, language, events, unset } = self.clone();
+        let Self { from, language, events, expiring_days, wait_days, unset } = self.clone();
         let events = events.map(|mut events| {
             events.sort();
             events.dedup();
             events
         });
-        let mut after = MailPolicy { from, language, events }.over(before.clone());
+        let mut after = MailPolicy { from, language, events, expiring_days, wait_days }.over(before.clone());
         for term in unset {
             match term {
                 MailTerm::From => after.from = None,
                 MailTerm::Language => after.language = None,
                 MailTerm::Events => after.events = None,
+                MailTerm::ExpiringDays => after.expiring_days = None,
+                MailTerm::WaitDays => after.wait_days = None,
             }
         }
         after

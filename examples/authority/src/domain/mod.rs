@@ -37,11 +37,13 @@ use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{
+        Account, Credential, CredentialKind, DeploymentKey, MOST_IN_QUOTA, Password, Spent, Token, check_name,
+    },
     customer::{Customer, CustomerDetails, CustomerId},
     event::{EventRow, kind_of},
     location::Location,
-    mail::{Language, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
+    mail::{Language, MAIL_DAYS, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
     noted::{noted_after, noted_change},
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
@@ -384,6 +386,19 @@ pub(crate) struct AuditRow {
     pub(crate) peer: Option<String>,
     /// What else is about a person, until that is erased.
     pub(crate) personal: Option<String>,
+}
+
+impl AuditRow {
+    /// What it says in words.
+    pub(crate) fn words(&self) -> String {
+        audit_words(&self.detail, self.personal.as_deref())
+    }
+}
+
+/// What a line of the audit says in words, of which the second may be about a person.
+pub(crate) fn audit_words(detail: &str, personal: Option<&str>) -> String {
+    let words = [Some(detail), personal].into_iter().flatten().filter(|text| !text.is_empty());
+    words.collect::<Vec<_>>().join(": ")
 }
 
 /// What a device takes in, as one armored text: the license first.

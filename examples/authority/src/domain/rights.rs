@@ -206,13 +206,21 @@ fn rule(act: Act) -> Rule {
         Act::ShowHolding => ([No, No, No, No, No], None, Anybody),
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
         Act::ShowAudit => ([All, All, No, All, No], Some(ReportsRead), Nobody),
-        Act::Verify => ([All, All, No, All, No], None, Nobody),
+        Act::Verify => ([All, All, No, All, No], Some(ReportsRead), Nobody),
         Act::Webhooks => ([All, All, No, No, No], Some(WebhooksWrite), Nobody),
         Act::SendKey => ([All, All, All, No, Own], Some(LicensesWrite), Nobody),
         Act::Mails => ([All, All, All, No, No], Some(LicensesWrite), Nobody),
         Act::Oneself => ([All, All, All, All, All], None, Nobody),
     };
     Rule { roles, scope, others }
+}
+
+/// How often a role may do an act within [`QUOTA_DAYS`], unless an account has another quota; none without one.
+pub(crate) fn quota(role: Role, act: Act) -> Option<u32> {
+    match rule(act).roles[role as usize] {
+        Right::Quota(most) => Some(most),
+        _ => None,
+    }
 }
 
 /// The part of the ledger that an act may be about.
@@ -246,7 +254,7 @@ pub(crate) struct Spending {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Spender {
-    /// An account, which may do it so often within [`QUOTA_DAYS`].
+    /// An account, which may do it so often within [`QUOTA_DAYS`], unless its record says otherwise.
     Account { name: String, most: u32 },
     /// A deployment key, by its id.
     DeploymentKey(String),
@@ -466,7 +474,7 @@ preflight        -----  ------  x-
 show-holding     -----  ------  x-
 customer-release -----  ------  x-
 show-audit       xx-x-  ----x-  --
-verify           xx-x-  ------  --
+verify           xx-x-  ----x-  --
 webhooks         xx---  -----x  --
 send-key         xxx-o  --x---  --
 mails            xxx--  --x---  --

@@ -302,6 +302,7 @@ impl Authority {
             created: occasion().time,
             disabled: None,
             spent: Vec::new(),
+            quotas: std::collections::BTreeMap::new(),
         };
         let token = format!("nls_{name}");
         let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());

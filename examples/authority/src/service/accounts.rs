@@ -1,5 +1,7 @@
 //! Accounts of the vendor's people: made, changed, disabled.
 
+use std::collections::BTreeMap;
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Account, Occasion,
+        Account, MOST_IN_QUOTA, Occasion,
         rights::{Act, Role},
     },
     failure::{Failure, Result},
@@ -33,6 +35,8 @@ pub(crate) enum AccountChange {
     Role(Role),
     Disabled(bool),
     Password(Zeroizing<String>),
+    /// How often it may do an act within 30 days, of what its role has a quota for; none is the usual.
+    Quota(Act, Option<u32>),
 }
 
 /// Makes an account. It has a second factor from the beginning, whose secret is kept in the vault.
@@ -62,6 +66,7 @@ pub(crate) async fn new_account(
         created: occasion.time,
         disabled: None,
         spent: Vec::new(),
+        quotas: BTreeMap::new(),
     };
     let mut tx = database.write().await?;
     if !store::insert_account(&mut tx, &account).await? {
@@ -93,9 +98,11 @@ pub(crate) async fn accounts(database: &Database, occasion: &Occasion) -> Result
     store::accounts(&mut database.read().await?).await
 }
 
-/// Changes an account, and signs it out wherever it is signed in. Returns whether that changed anything.
+/// Changes an account, and signs it out wherever it is signed in unless that is about a quota. Returns whether that
+/// changed anything.
 ///
-/// Fails with [`Failure::UnknownAccount`], and with [`Failure::Usage`] for a password that is too short or too long.
+/// Fails with [`Failure::UnknownAccount`], and with [`Failure::Usage`] for a password that is too short or too long, and
+/// for a quota that its role does not have or that is too high.
 pub(crate) async fn change_account(
     database: &Database,
     name: &str,
@@ -114,8 +121,19 @@ pub(crate) async fn change_account(
     let unknown = || Failure::UnknownAccount(name.to_owned());
     let before = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;
     let mut account = before.clone();
+    let stays_signed_in = matches!(change, AccountChange::Quota(..));
     let what = match change {
+        AccountChange::Quota(act, most) => {
+            check_quota(&account, act, most)?;
+            match most {
+                Some(most) => account.quotas.insert(act, most),
+                None => account.quotas.remove(&act),
+            };
+            format!("quota {act}: {}", most.map_or_else(|| USUAL.to_owned(), |most| most.to_string()))
+        }
         AccountChange::Role(role) => {
+            // Another role has quotas of its own.
+            account.quotas.clear();
             account.role = role;
             format!("role {} -> {role}", before.role)
         }
@@ -135,13 +153,33 @@ pub(crate) async fn change_account(
     let changes = account != before;
     if changes {
         store::set_account(&mut tx, &account).await?;
-        store::delete_sessions_of(&mut tx, name).await?;
+        if !stays_signed_in {
+            store::delete_sessions_of(&mut tx, name).await?;
+        }
         let detail = format!("{name}: {what}");
         let line = AuditLine { action: "account-changed", license: None, detail: &detail };
         line.write(&mut tx, &permit).await?;
     }
     tx.commit().await?;
     Ok(changes)
+}
+
+/// What the audit says of a quota that is as the role has it.
+pub(super) const USUAL: &str = "usual";
+
+fn check_quota(account: &Account, act: Act, most: Option<u32>) -> Result<()> {
+    if account.quota(act).is_none() {
+        let of_role = Act::ALL.iter().filter(|act| account.quota(**act).is_some());
+        let names = of_role.map(|act| act.name()).collect::<Vec<_>>().join(", ");
+        let has = if names.is_empty() { "it has none".to_owned() } else { format!("it has one for {names}") };
+        return Err(Failure::Usage(format!("role {} has no quota for {act}; {has}", account.role)));
+    }
+    match most {
+        Some(most) if most > MOST_IN_QUOTA => {
+            Err(Failure::Usage(format!("a quota is at most {MOST_IN_QUOTA}, and {most} is more")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Gives an account a new second factor and new recovery codes, and signs it out. The old ones are of no use any more.

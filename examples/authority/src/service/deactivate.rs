@@ -30,19 +30,37 @@ const AT_ONCE: u32 = 200;
 /// For how long a call that broke off is gone on with by the same once more.
 const UNFINISHED_DAYS: u32 = 2;
 
-/// What became of one seat.
+/// What became of one seat, or would.
 pub(crate) struct Deactivated {
     /// As it was before.
     pub(crate) before: Seat,
-    /// The seat now with its revocation, or why it stays as it is: its device was faster, say.
-    pub(crate) now: Result<(Seat, Option<Revocation>)>,
+    /// The state of the seat now with its revocation, or why it stays as it is: its device was faster, say.
+    pub(crate) now: Result<(SeatState, Option<Revocation>)>,
 }
 
-/// What became of the seats of a license.
+/// What became of a license, or would.
 pub(crate) struct DeactivatedLicense {
     pub(crate) seats: Vec<Deactivated>,
-    /// How many are still taken: those that were granted meanwhile.
+    /// How many are still taken: those that were granted meanwhile, and after a dry run all of them.
     pub(crate) taken: u64,
+    /// How many requests for approval are forgotten.
+    pub(crate) requests: u64,
+    /// How many rows of what was refused are forgotten.
+    pub(crate) refusals: u64,
+}
+
+impl DeactivatedLicense {
+    /// Fails with [`ErrorKind::GivenUp`] where nothing is to be done.
+    fn some(self, license: LicenseId) -> Result<Self> {
+        if !self.seats.is_empty() || self.requests > 0 || self.refusals > 0 {
+            return Ok(self);
+        }
+        let text = format!(
+            "license {license} has no seat that is taken, no request and nothing that was refused, so there is nothing \
+             to deactivate"
+        );
+        Err(Failure::rule(ErrorKind::GivenUp, text))
+    }
 }
 
 impl Service {
@@ -54,7 +72,7 @@ impl Service {
     /// released, too. `hand_over` is told what it comes to, in the last transaction.
     ///
     /// Fails as `hand_over` does, with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is
-    /// taken.
+    /// taken and nothing is to be forgotten.
     pub(crate) async fn deactivate(
         &self,
         license: LicenseId,
@@ -77,9 +95,7 @@ impl Service {
         let until = occasion.time.plus(CLOCK_TOLERANCE);
         let mut deactivated = Vec::new();
         let mut tx = self.database.read().await?;
-        store::product_of_license(&mut tx, license)
-            .await?
-            .ok_or_else(|| Failure::unknown_license(license))?;
+        known(&mut tx, license).await?;
         let mut left = store::count_taken_seats_of(&mut tx, license).await?;
         let mut before = unfinished(&mut tx, license, notice, occasion).await?;
         drop(tx);
@@ -104,25 +120,53 @@ impl Service {
                 self.make_way().await;
             }
         }
-        if deactivated.is_empty() {
-            let text =
-                format!("license {license} has no seat that is taken, so there is nothing to deactivate");
-            return Err(Failure::rule(ErrorKind::GivenUp, text));
-        }
         let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
         // Before the license is locked: there may be very many, and its devices would wait for that.
         let taken = store::count_taken_seats_of(&mut self.database.read().await?, license).await?;
         let mut tx = self.database.write().await?;
         store::lock_license(&mut tx, license).await?;
-        store::forget_refusals_of_license(&mut tx, license).await?;
-        store::forget_approvals_of(&mut tx, license).await?;
-        let deactivated = DeactivatedLicense { seats: deactivated, taken };
+        let refusals = store::forget_refusals_of_license(&mut tx, license).await?;
+        let requests = store::forget_approvals_of(&mut tx, license).await?;
+        let deactivated =
+            DeactivatedLicense { seats: deactivated, taken, requests, refusals }.some(license)?;
         hand_over(&deactivated)?;
-        let detail = format!("{released} seats");
+        let forgotten = [(requests, "requests"), (refusals, "refusals")].into_iter();
+        let forgotten = forgotten.filter(|(count, _)| *count > 0);
+        let detail = forgotten
+            .fold(format!("{released} seats"), |detail, (count, what)| detail + &format!(", {count} {what}"));
         let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };
-        line.write_about(&mut tx, notice, occasion).await?;
+        match released {
+            0 => line.write_untold(&mut tx, notice, occasion).await?,
+            _ => line.write_about(&mut tx, notice, occasion).await?,
+        }
         tx.commit().await?;
         Ok(deactivated)
+    }
+
+    /// What [`deactivate`](Self::deactivate) would come to now. It changes nothing, and fails as that does.
+    pub(crate) async fn foresee_deactivation(
+        &self,
+        license: LicenseId,
+        occasion: &Occasion,
+    ) -> Result<DeactivatedLicense> {
+        let occasion = self.permit(occasion, Act::Release, On::License(license)).await?;
+        let mut tx = self.database.read().await?;
+        known(&mut tx, license).await?;
+        let until = occasion.time.plus(CLOCK_TOLERANCE);
+        let seats = store::taken_seats_of(&mut tx, license, until, u32::MAX).await?;
+        let foreseen = |before: Seat| {
+            // A seat that is held was given up by its device, so there is nobody to tell.
+            let is_held = before.state() == SeatState::Held;
+            let state = if is_held { SeatState::Returned } else { SeatState::Revoked };
+            Deactivated { before, now: Ok((state, None)) }
+        };
+        let foreseen = DeactivatedLicense {
+            seats: seats.into_iter().map(foreseen).collect(),
+            taken: store::count_taken_seats_of(&mut tx, license).await?,
+            requests: store::count_approvals_of(&mut tx, license).await?,
+            refusals: store::count_refusals_of_license(&mut tx, license).await?,
+        };
+        foreseen.some(license)
     }
 
     /// Releases seats in one transaction.
@@ -141,6 +185,12 @@ impl Service {
         let both = seats.into_iter().zip(settled);
         both.map(|(before, settled)| Ok(Deactivated { before, now: released(settled)? })).collect()
     }
+}
+
+/// Fails with `ErrorKind::UnknownLicense`.
+async fn known(tx: &mut Tx, license: LicenseId) -> Result<()> {
+    let product = store::product_of_license(tx, license).await?;
+    product.map(drop).ok_or_else(|| Failure::unknown_license(license))
 }
 
 /// The seats that the same person released with the same notice since the license was deactivated last: a call that
@@ -163,10 +213,10 @@ async fn unfinished(
 }
 
 /// What became of one seat: that it is over already is an outcome, and everything else fails the act.
-fn released(settled: Result<Settled>) -> Result<Result<(Seat, Option<Revocation>)>> {
+fn released(settled: Result<Settled>) -> Result<Result<(SeatState, Option<Revocation>)>> {
     match settled {
         Ok(Settled { ruling: Ruling::Revoked(seat) | Ruling::Returned(seat), reply }) => {
-            Ok(Ok((seat, reply.revocation)))
+            Ok(Ok((seat.state(), reply.revocation)))
         }
         Ok(_) => Err(unknown_ruling()),
         Err(Failure::Rule(error)) if error.kind() == ErrorKind::GivenUp => Ok(Err(error.into())),
@@ -185,17 +235,18 @@ fn releasing<'a>(
 
 #[cfg(test)]
 mod tests {
-    use nodelock::Reason;
+    use nodelock::{Reason, authority::ApprovalPolicy};
 
     use super::*;
     use crate::{
         domain::{
-            SeatChoice,
+            Said, SeatChoice,
             filter::{Filter, List},
             rights,
         },
         service::{
-            fixture::{Authority, claim, vendor},
+            Changing, edit,
+            fixture::{Authority, claim, stranger, vendor},
             licenses, verify,
         },
     };
@@ -236,7 +287,9 @@ mod tests {
             .deactivate(license, "sold with the company", |_| Ok(()), &vendor())
             .await
             .unwrap();
-        let DeactivatedLicense { seats: done, taken: 0 } = done else { panic!("{}", done.taken) };
+        let DeactivatedLicense { seats: done, taken: 0, requests: 0, refusals: 0 } = done else {
+            panic!("{}", done.taken)
+        };
         let mut handles: Vec<_> = done.iter().map(|seat| seat.before.handle()).collect();
         handles.sort();
         let mut of_devices: Vec<_> =
@@ -245,7 +298,7 @@ mod tests {
         assert_eq!(handles, of_devices);
         for seat in &done {
             let (now, revocation) = seat.now.as_ref().unwrap();
-            assert!(now.state() == SeatState::Revoked && revocation.is_some());
+            assert!(*now == SeatState::Revoked && revocation.is_some());
         }
         // Each seat can be taken back by itself, and a new machine finds a free one.
         let choice = SeatChoice { handle: handles[0], device: None };
@@ -257,6 +310,62 @@ mod tests {
         let unknown =
             authority.service.deactivate(LicenseId::NONE, "gone", |_| Ok(()), &vendor()).await.map(drop);
         assert_eq!(kind(unknown.unwrap_err()), ErrorKind::UnknownLicense);
+    }
+
+    #[tokio::test]
+    async fn a_license_without_a_seat_forgets_what_waits_and_what_was_refused() {
+        let authority = Authority::new().await;
+        let key = authority.sell_with(1, |terms| terms.approval = ApprovalPolicy::Required).await;
+        let license = license_of_all(&authority).await;
+        let service = &authority.service;
+        let request = authority.device().begin(&*key).unwrap().to_bytes();
+        let ask = async || authority.activate(&request, &stranger(1)).await.unwrap().license.is_err();
+        assert!(ask().await);
+        let other = authority.device().begin(&*key).unwrap().to_bytes();
+        let said: Said = serde_json::from_str(r#"{"expires":1}"#).unwrap();
+        let how = Changing::default();
+        edit(service.database(), license, (&said, None), how, |_| Ok(()), &vendor()).await.unwrap();
+        assert!(authority.activate(&other, &stranger(1)).await.unwrap().license.is_err());
+        let before = authority.actions().await;
+        let foreseen = service.foresee_deactivation(license, &vendor()).await.unwrap();
+        assert_eq!((foreseen.seats.len(), foreseen.requests, foreseen.refusals), (0, 1, 1));
+        assert_eq!(authority.actions().await, before);
+        let done = service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.unwrap();
+        assert_eq!((done.seats.len(), done.requests, done.refusals), (0, 1, 1));
+        for nothing in [
+            service.foresee_deactivation(license, &vendor()).await,
+            service.deactivate(license, "gone", |_| Ok(()), &vendor()).await,
+        ] {
+            assert_eq!(kind(nothing.map(drop).unwrap_err()), ErrorKind::GivenUp);
+        }
+        is_sound(&authority).await;
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_tells_what_becomes_of_each_seat_and_changes_nothing() {
+        let authority = Authority::new().await;
+        let key = authority.sell_with(3, |terms| terms.deactivations = Some(1)).await;
+        let license = license_of_all(&authority).await;
+        authority.activated(&key).await;
+        // The second one finds no deactivation left.
+        for device in [authority.activated(&key).await, authority.activated(&key).await] {
+            let proof = device.deactivate_offline(Reason::Moved).unwrap();
+            authority.service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+        }
+        let before = (authority.actions().await, authority.seats().await);
+        let foreseen = authority.service.foresee_deactivation(license, &vendor()).await.unwrap();
+        assert_eq!(foreseen.taken, 2);
+        let state = |seat: &Deactivated| (seat.before.state(), seat.now.as_ref().ok().map(|now| now.0));
+        let mut states: Vec<_> = foreseen.seats.iter().map(state).collect();
+        states.sort_by_key(|(before, _)| before.name());
+        let expected =
+            [(SeatState::Active, Some(SeatState::Revoked)), (SeatState::Held, Some(SeatState::Returned))];
+        assert_eq!(states, expected);
+        assert_eq!((authority.actions().await, authority.seats().await), before);
+        let done = authority.service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.unwrap();
+        let mut states: Vec<_> = done.seats.iter().map(state).collect();
+        states.sort_by_key(|(before, _)| before.name());
+        assert_eq!(states, expected, "it comes to what was foreseen");
     }
 
     #[tokio::test]

@@ -74,7 +74,7 @@ pub(crate) async fn edit(
     let mut tx = database.write().await?;
     let edited =
         changed(&mut tx, id, ("license-edited", customer), (change, hand_over), changing, &permit).await?;
-    finish(tx, changing).await?;
+    finish(tx, changing.dry_run).await?;
     Ok(edited)
 }
 
@@ -99,15 +99,15 @@ pub(crate) async fn extend(
         let foreseen = Changing { dry_run: true, ..changing };
         hand_over(&extend_in(&mut tx, id, extension, foreseen, &permit).await?)?;
         let edited = extend_in(&mut tx, id, extension, changing, &permit).await?;
-        finish(tx, changing).await?;
+        finish(tx, changing.dry_run).await?;
         Ok::<_, Failure>(edited)
     };
     noting(database, &permit, extended.await).await
 }
 
 /// Also where nothing changes: what was read may be on its way to the disk still.
-async fn finish(tx: Tx, changing: Changing) -> Result<()> {
-    if changing.dry_run {
+pub(super) async fn finish(tx: Tx, dry_run: bool) -> Result<()> {
+    if dry_run {
         tx.undo().await;
         return Ok(());
     }

@@ -15,9 +15,6 @@ use crate::{
     store::{self, AuditLine},
 };
 
-/// How long before its end a license is said to expire.
-pub(super) const NOTICE_DAYS: u32 = 14;
-
 /// The events of a license, or all, that come after one, at most `most`. All begin after an empty id.
 ///
 /// Fails with `ErrorKind::UnknownLicense` for a license out of reach.
@@ -55,11 +52,12 @@ pub(crate) fn event_kinds() -> Vec<String> {
     kinds
 }
 
-/// Notes that licenses end within 14 days, once for each end. Returns of how many. One whose terms are damaged is
-/// warned of and passed over.
+/// Notes that licenses end within so many days as the mail policy says, once for each end. Returns of how many. One
+/// whose terms are damaged is warned of and passed over.
 pub(crate) async fn note_expiring(database: &Database, occasion: &Occasion) -> Result<u32> {
     let occasion = &permit(database, occasion, Act::Edit, On::Whole).await?;
-    let until = occasion.time.plus_days(NOTICE_DAYS);
+    let days = store::mail_policy(&mut database.read().await?).await?.expiring_days();
+    let until = occasion.time.plus_days(days);
     let mut noted = 0;
     loop {
         let next = store::next_to_expire(&mut database.read().await?, occasion.time, until).await?;

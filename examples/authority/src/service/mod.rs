@@ -102,7 +102,7 @@ pub(crate) use self::{
     sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
-    suspend::{set_suspended, void},
+    suspend::{Halted, set_suspended, void},
     timeline::{Happened, TimelinePlace, timeline},
     tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},

@@ -3,8 +3,9 @@
 use nodelock::LicenseId;
 
 use super::{
-    Changing, Database, Edited, Extension, edit,
+    Changing, Database, Edited, Extension, Halted, edit,
     permit::{On, noting, permit, refuse},
+    suspend,
 };
 use crate::{
     domain::{
@@ -79,14 +80,14 @@ pub(crate) type EditedLicense = (LicenseId, Edited);
 /// Moves the end of every license of an order, because a subscription was paid for again, say: all of them or none.
 /// Licenses that are void stay so. Returns each that is not void, as it is now.
 ///
-/// `hand_over` is told what it comes to before anything is stored.
+/// A dry run changes nothing, and tells what it would come to. `hand_over` is told that before anything is stored.
 ///
 /// Fails as [`order`] does, with [`Failure::Void`] for an order whose licenses are all void, and as
 /// [`extend`](super::extend) does.
 pub(crate) async fn extend_order(
     database: &Database,
     choice: &OrderChoice,
-    extension: Extension,
+    (extension, dry_run): (Extension, bool),
     hand_over: impl FnOnce(&[EditedLicense]) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Vec<EditedLicense>> {
@@ -95,7 +96,12 @@ pub(crate) async fn extend_order(
         let mut tx = database.write().await?;
         let key = choose(&mut tx, choice, permit).await?.order.key;
         let foreseen = Changing { dry_run: true, ..Changing::default() };
-        hand_over(&extend_each(&mut tx, &key, extension, foreseen, permit).await?)?;
+        let seen = extend_each(&mut tx, &key, extension, foreseen, permit).await?;
+        if dry_run {
+            tx.undo().await;
+            return Ok(seen);
+        }
+        hand_over(&seen)?;
         let extended = extend_each(&mut tx, &key, extension, Changing::default(), permit).await?;
         tx.commit().await?;
         Ok::<_, Failure>(extended)
@@ -124,36 +130,39 @@ async fn extend_each(
     }
 }
 
-/// Ends every license of an order for good, because it was refunded, say. Returns how many were not void before.
+/// Ends every license of an order for good, because it was refunded, say. Returns those that were not void before. A dry
+/// run changes nothing, and tells what it would come to.
 ///
 /// `hand_over` is told that before anything is stored. Fails as [`order`] and `hand_over` do.
 pub(crate) async fn void_order(
     database: &Database,
     choice: &OrderChoice,
-    reason: &str,
-    hand_over: impl FnOnce(usize) -> Result<()>,
+    (reason, dry_run): (&str, bool),
+    hand_over: impl FnOnce(&[Halted]) -> Result<()>,
     occasion: &Occasion,
-) -> Result<usize> {
+) -> Result<Vec<Halted>> {
     let occasion = &order_permit(database, choice, Act::Edit, occasion).await?;
     let mut tx = database.write().await?;
     let OrderRow { order, is_void, .. } = choose(&mut tx, choice, occasion).await?;
-    let mut standing = Vec::new();
+    let mut ended = Vec::new();
     for license in store::licenses_of_sale(&mut tx, &order.key).await? {
-        if !store::is_void(&mut tx, license.id).await? {
-            standing.push(license.id);
+        ended.push(suspend::end_of(&mut tx, license.id).await?);
+    }
+    ended.retain(|license| license.changes);
+    if !dry_run {
+        hand_over(&ended)?;
+        for license in &ended {
+            suspend::end(&mut tx, license.license, reason, occasion).await?;
+        }
+        if !is_void {
+            store::set_order_void(&mut tx, &order.key).await?;
+            let OrderKey { id, product, seller } = &order.key;
+            let by = if seller.is_empty() { String::new() } else { format!(", reseller {seller}") };
+            let detail = format!("{product}{by}, order {id}");
+            let line = AuditLine { action: "order-voided", license: None, detail: &detail };
+            line.write(&mut tx, occasion).await?;
         }
     }
-    hand_over(standing.len())?;
-    for license in &standing {
-        super::suspend::end(&mut tx, *license, reason, occasion).await?;
-    }
-    if !is_void {
-        store::set_order_void(&mut tx, &order.key).await?;
-        let OrderKey { id, product, seller } = &order.key;
-        let by = if seller.is_empty() { String::new() } else { format!(", reseller {seller}") };
-        let detail = format!("{product}{by}, order {id}");
-        AuditLine { action: "order-voided", license: None, detail: &detail }.write(&mut tx, occasion).await?;
-    }
-    tx.commit().await?;
-    Ok(standing.len())
+    edit::finish(tx, dry_run).await?;
+    Ok(ended)
 }

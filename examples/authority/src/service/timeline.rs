@@ -20,6 +20,7 @@ pub(crate) enum Happened {
         row: EventRow,
         /// Who did it, as the audit names them; empty once that line is gone.
         actor: String,
+        /// Its words in the audit.
         detail: String,
     },
     Refused(Box<RefusalRow>),
@@ -98,7 +99,9 @@ mod tests {
         let start = now().unix_seconds();
         for n in 0..12 {
             let time = Timestamp::from_unix_seconds(start - n * 7_919 % 10 * 600);
-            set_suspended(database, id, n % 2 == 0, &Occasion { time, ..vendor() }).await.unwrap();
+            set_suspended(database, id, (n % 2 == 0, false), |_| Ok(()), &Occasion { time, ..vendor() })
+                .await
+                .unwrap();
         }
         for n in [0, 1_500, 3_000] {
             let time = Timestamp::from_unix_seconds(start - n);

@@ -225,8 +225,9 @@ pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
             }
             account.spent.retain(|spent| spent.at.plus_days(QUOTA_DAYS) > permit.time);
             let of_act = account.spent.iter().filter(|spent| spent.act == permit.act());
-            if of_act.count() >= *most as usize {
-                return Err(Failure::QuotaUsedUp { act: permit.act(), most: *most });
+            let most = account.quotas.get(&permit.act()).copied().unwrap_or(*most);
+            if of_act.count() >= most as usize {
+                return Err(Failure::QuotaUsedUp { act: permit.act(), most });
             }
             account.spent.push(Spent { act: permit.act(), at: permit.time, id: *id });
             set_account(tx, &account).await

@@ -160,10 +160,17 @@ pub(super) async fn forget_approvals_of_device(
     Ok(())
 }
 
-/// Deletes those of a license: it is stopped, or its customer is erased.
-pub(crate) async fn forget_approvals_of(tx: &mut Tx, license: LicenseId) -> Result<()> {
-    query("DELETE FROM approval WHERE license_id = $1").bind(license.to_string()).execute(tx).await?;
-    Ok(())
+/// Deletes those of a license: it is stopped, or its customer is erased. Returns how many that were.
+pub(crate) async fn forget_approvals_of(tx: &mut Tx, license: LicenseId) -> Result<u64> {
+    let of = query("DELETE FROM approval WHERE license_id = $1");
+    Ok(of.bind(license.to_string()).execute(tx).await?)
+}
+
+/// How many there are of a license.
+pub(crate) async fn count_approvals_of(tx: &mut Tx, license: LicenseId) -> Result<u64> {
+    let of = query("SELECT COUNT(*) AS number FROM approval WHERE license_id = $1");
+    let row = of.bind(license.to_string()).fetch_one(tx).await?;
+    Ok(u64::try_from(row.get::<i64>("number")?).unwrap_or_default())
 }
 
 /// Requests under a handle, for whoever chooses one.

@@ -59,13 +59,16 @@ struct More<'a> {
     personal: Option<&'a str>,
     /// The key that a mail brings.
     key: Option<KeyHash>,
+    /// Whether the customer is mailed nothing of it.
+    is_untold: bool,
 }
 
 /// Writes down what a decision noted.
 pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, More { seat, ..More::default() }, permit).await?;
+    let personal = Some(&*event.reason).filter(|reason| !reason.is_empty());
+    write(tx, &line, More { seat, personal, ..More::default() }, permit).await?;
     match event.license {
         Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
             let detail = "no activation is left";
@@ -86,6 +89,12 @@ impl AuditLine<'_> {
         write(tx, self, More { personal: Some(personal), ..More::default() }, permit).await
     }
 
+    /// The same of what concerns no seat of the customer's, who is mailed nothing of it.
+    pub(crate) async fn write_untold(&self, tx: &mut Tx, personal: &str, permit: &Permit<'_>) -> Result<()> {
+        let more = More { personal: Some(personal), is_untold: true, ..More::default() };
+        write(tx, self, more, permit).await
+    }
+
     /// The same of a license key that is sent to the license's customer.
     pub(crate) async fn write_of_key(&self, tx: &mut Tx, key: KeyHash, permit: &Permit<'_>) -> Result<()> {
         write(tx, self, More { key: Some(key), ..More::default() }, permit).await
@@ -95,7 +104,7 @@ impl AuditLine<'_> {
 async fn write(
     tx: &mut Tx,
     line: &AuditLine<'_>,
-    More { seat, personal, key }: More<'_>,
+    More { seat, personal, key, is_untold }: More<'_>,
     permit: &Permit<'_>,
 ) -> Result<()> {
     spend(tx, permit).await?;
@@ -140,7 +149,8 @@ async fn write(
     .bind(digest)
     .execute(tx)
     .await?;
-    enter(tx, &id, line, (seat.as_ref(), key), permit).await
+    let is_untold = is_untold || (seat.is_some() && permit.is_one_of_many());
+    enter(tx, &id, line, (seat.as_ref(), key, is_untold), permit).await
 }
 
 /// The least id that a line of a time may have: ids begin with the time.

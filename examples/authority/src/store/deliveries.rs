@@ -42,6 +42,8 @@ pub(crate) struct Claim {
 /// A delivery that is to be tried now.
 pub(crate) struct Claimed {
     pub(crate) delivery: DeliveryRow,
+    /// Since when it waits for this attempt.
+    pub(crate) since: Timestamp,
     /// The short name of the product of its license, and the order that it was sold under.
     pub(crate) product: Option<String>,
     pub(crate) order: Option<String>,
@@ -122,6 +124,7 @@ pub(crate) async fn claim(
 fn claimed(row: &Row, again: Timestamp) -> Result<Claimed> {
     let key = row.get::<Option<Vec<u8>>>("key_hash")?.map(TryInto::try_into).transpose();
     Ok(Claimed {
+        since: time(row, "due")?,
         delivery: DeliveryRow { due: again, ..delivery(row)? },
         product: row.get("product_id")?,
         order: row.get("order_id")?,
@@ -162,10 +165,11 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
     Ok(noted > 0)
 }
 
-/// Has the first delivery in the line of a license be due, unless it is.
+/// Has the first delivery in the line of a license be due, unless it is. It waits since it was entered or put back.
 async fn advance(tx: &mut Tx, receiver: &str, license: LicenseId, now: Timestamp) -> Result<()> {
     query(
-        "UPDATE delivery SET state = 'due', due = $1 WHERE receiver = $2 AND state = 'queued' AND event_id = \
+        "UPDATE delivery SET state = 'due', due = CASE WHEN due < $1 THEN due ELSE $1 END \
+         WHERE receiver = $2 AND state = 'queued' AND event_id = \
          (SELECT event_id FROM delivery WHERE receiver = $2 AND license_id = $3 AND state IN ('due', 'queued') \
          ORDER BY sequence LIMIT 1)",
     )

@@ -16,11 +16,12 @@ use super::{
     webhooks::enter_deliveries,
 };
 use crate::{
-    domain::{EventRow, kind_of, rights::Permit},
+    domain::{EventRow, audit_words, kind_of, rights::Permit},
     failure::{Failure, Result},
 };
 
-/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings.
+/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings, unless the customer is
+/// mailed nothing of it.
 ///
 /// The row of the license is locked, so its events have their numbers in the order in which they are committed. A
 /// decision has locked it when it began.
@@ -28,7 +29,7 @@ pub(super) async fn enter(
     tx: &mut Tx,
     id: &str,
     line: &AuditLine<'_>,
-    (seat, key): (Option<&OfSeat>, Option<KeyHash>),
+    (seat, key, is_untold): (Option<&OfSeat>, Option<KeyHash>, bool),
     permit: &Permit<'_>,
 ) -> Result<()> {
     let Some(license) = line.license else { return Ok(()) };
@@ -51,11 +52,8 @@ pub(super) async fn enter(
     .execute(tx)
     .await?;
     enter_deliveries(tx, id).await?;
-    match seat {
-        // The customer is told of all of them in one mail.
-        Some(_) if permit.is_one_of_many() => Ok(()),
-        _ => enter_mail(tx, id, (license, &kind), key).await,
-    }
+    // Of many seats the customer is told in one mail.
+    if is_untold { Ok(()) } else { enter_mail(tx, id, (license, &kind), key).await }
 }
 
 pub(super) fn event(row: &Row) -> Result<EventRow> {
@@ -105,7 +103,7 @@ pub(crate) async fn events_after(
     rows.fetch_all(tx).await?.iter().map(read).collect()
 }
 
-/// The events of a license before a sequence number, latest first, each with who did it and the detail that its line of
+/// The events of a license before a sequence number, latest first, each with who did it and the words that its line of
 /// the audit has; at most so many. All come before none.
 pub(crate) async fn events_before(
     tx: &mut Tx,
@@ -115,14 +113,14 @@ pub(crate) async fn events_before(
 ) -> Result<Vec<(EventRow, String, String)>> {
     let rows = query(
         "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
-         event.from_state, event.to_state, audit.actor, audit.detail \
+         event.from_state, event.to_state, audit.actor, audit.detail, audit.personal \
          FROM event LEFT JOIN audit ON audit.id = event.id \
          WHERE event.license_id = $1 AND event.sequence < $2 ORDER BY event.sequence DESC LIMIT $3",
     );
     let rows = rows.bind(license.to_string()).bind(before.map_or(i64::MAX, i64::from)).bind(i64::from(most));
     let read = |row: &Row| {
-        let said = |name| Ok::<_, Failure>(row.get::<Option<String>>(name)?.unwrap_or_default());
-        Ok((event(row)?, said("actor")?, said("detail")?))
+        let said = |name| Ok::<_, Failure>(row.get::<Option<&str>>(name)?.unwrap_or_default());
+        Ok((event(row)?, said("actor")?.to_owned(), audit_words(said("detail")?, row.get("personal")?)))
     };
     rows.fetch_all(tx).await?.iter().map(read).collect()
 }

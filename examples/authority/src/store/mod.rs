@@ -60,7 +60,9 @@ pub(crate) use self::{
         insert_session, license_of_seat, session, set_account, set_credential, set_seen, subject_of,
     },
     answers::{answered, keep_answer},
-    approvals::{RequestPages, forget_approvals_of, forget_old_approvals, requests_of_handle},
+    approvals::{
+        RequestPages, count_approvals_of, forget_approvals_of, forget_old_approvals, requests_of_handle,
+    },
     audit::{AuditLine, note},
     backup::publish,
     customers::{
@@ -96,8 +98,8 @@ pub(crate) use self::{
         trial_license_of,
     },
     refusals::{
-        RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
-        license_of_any_key, note_refusal, only_seat, refusals_before,
+        RefusalPages, count_refusals_of_license, forget_refusals_before, forget_refusals_of_license,
+        forget_refusals_of_seat, license_of_any_key, note_refusal, only_seat, refusals_before,
     },
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
@@ -107,7 +109,9 @@ pub(crate) use self::{
         count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
         seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
-    seats::{count_by_state, count_taken_seats_of, latest_seats_of, released_since, taken_seats_of},
+    seats::{
+        count_by_state, count_taken_seats_of, last_end_of, latest_seats_of, released_since, taken_seats_of,
+    },
     sql::Error,
     strangers::forget_evidence_before,
     tx::Tx,

@@ -155,6 +155,13 @@ pub(crate) async fn forget_refusals_of_license(tx: &mut Tx, license: LicenseId) 
     Ok(of.bind(license.to_string()).execute(tx).await?)
 }
 
+/// How many rows there are of a license.
+pub(crate) async fn count_refusals_of_license(tx: &mut Tx, license: LicenseId) -> Result<u64> {
+    let of = query("SELECT COUNT(*) AS found FROM refusal WHERE license_id = $1");
+    let row = of.bind(license.to_string()).fetch_one(tx).await?;
+    Ok(u64::try_from(row.get::<i64>("found")?).unwrap_or_default())
+}
+
 /// The license that has or had a key, also one that opens nothing any more; none if nobody had it.
 pub(crate) async fn license_of_any_key(tx: &mut Tx, hash: KeyHash) -> Result<Option<LicenseId>> {
     let row = query("SELECT license_id FROM license_key WHERE hash = $1").bind(hash.0.to_vec());

@@ -10,7 +10,7 @@ use super::{
     Tx,
     audit::first_line_at,
     counters,
-    row::{handle, public_key, seat, seconds},
+    row::{handle, public_key, seat, seconds, time},
     sql::query,
 };
 use crate::{
@@ -71,7 +71,7 @@ pub(crate) async fn released_since(
     since: Timestamp,
 ) -> Result<Vec<SeatName>> {
     let lines = query(
-        "SELECT action, actor, detail, handle, device_key FROM audit WHERE id >= $1 AND license_id = $2 \
+        "SELECT action, actor, personal, handle, device_key FROM audit WHERE id >= $1 AND license_id = $2 \
          AND action IN ($3, 'license-deactivated') ORDER BY id",
     );
     let lines = lines.bind(first_line_at(since)).bind(license.to_string()).bind(EventKind::Released.name());
@@ -79,7 +79,9 @@ pub(crate) async fn released_since(
     for line in lines.fetch_all(tx).await? {
         if line.get::<&str>("action")? != EventKind::Released.name() {
             names.clear();
-        } else if line.get::<&str>("actor")? == actor && line.get::<&str>("detail")? == notice {
+        } else if line.get::<&str>("actor")? == actor
+            && line.get::<Option<&str>>("personal")?.unwrap_or_default() == notice
+        {
             let device_key = public_key(line.get("device_key")?)?;
             names.push(SeatName { handle: handle(line.get("handle")?)?, device_key });
         }
@@ -92,6 +94,14 @@ pub(crate) async fn count_taken_seats_of(tx: &mut Tx, license: LicenseId) -> Res
     let query = query("SELECT COUNT(*) AS taken FROM seat WHERE license_id = $1 AND taken = 1");
     let row = query.bind(license.to_string()).fetch_one(tx).await?;
     Ok(u64::try_from(row.get::<i64>("taken")?).unwrap_or_default())
+}
+
+/// When the last of the seats of a license that are in use ends: none where none is, [`Timestamp::MAX`] is never.
+pub(crate) async fn last_end_of(tx: &mut Tx, license: LicenseId) -> Result<Option<Timestamp>> {
+    let query =
+        query("SELECT MAX(ends) AS ends FROM seat WHERE license_id = $1 AND taken = 1 AND lapsed = 0");
+    let row = query.bind(license.to_string()).fetch_one(tx).await?;
+    row.get::<Option<i64>>("ends")?.map(|_| time(&row, "ends")).transpose()
 }
 
 /// How many seats are in each state.

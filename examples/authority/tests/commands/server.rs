@@ -223,8 +223,13 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
         &["license", "extend", "{}", "--days", "30", "--dry-run"],
         &["license", "extend", "{}", "--until", "2091-01-01"],
         &["license", "extend", "{}", "--until", "2080-01-01"],
+        &["license", "suspend", "{}", "--dry-run"],
         &["license", "suspend", "{}"],
         &["license", "suspend", "{}"],
+        &["license", "resume", "{}", "--dry-run"],
+        &["license", "void", "{}"],
+        &["license", "void", "{}", "--reason", "refunded", "--dry-run"],
+        &["license", "deactivate", "{}", "--dry-run"],
         &["license", "resume", "{}"],
         &["license", "reset", "{}", "activations", "--extra", "2", "--reason", "asked for it"],
         &["license", "reset", "{}", "deactivations", "--reason", "asked for it"],
@@ -274,6 +279,15 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
             masked(&text.replace("computer-here", "computer-there").replace(&handles[0], &handles[1]))
         };
         assert_eq!((said.code, words(&said.stderr)), (here.code, words(&here.stderr)), "{arguments:?}");
+    }
+    let foreseen = served.alike(of(&ids, &["license", "void", "{}", "--dry-run"]), b"");
+    assert_eq!((&foreseen["changed"], &foreseen["seats"]["taken"]), (&false.into(), &1.into()));
+    let foreseen = served.alike(of(&orders, &["order", "void", "{}", "--dry-run"]), b"");
+    assert_eq!((&foreseen["voided"], &foreseen["taken"]), (&1.into(), &1.into()));
+    for id in &ids {
+        assert_eq!(authority.done(&["license", "show", id])["voided"], Value::Null);
+        let foreseen = authority.done(&["license", "deactivate", id, "--dry-run"]);
+        assert_eq!((&foreseen["released"], &foreseen["seats"][0]["outcome"]), (&0.into(), &"revoked".into()));
     }
     // The only deactivation is used by another computer of each license, so these are held.
     let others = [authority.activated("other-here", &keys[0]), authority.activated("other-there", &keys[1])];
@@ -411,6 +425,14 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
     for act in ["disable", "enable", "totp"] {
         let done = served.there(&["account", act, "user-2", "--json"], b"");
         assert_eq!(done.code, 0, "{act}: {}", done.stdout);
+    }
+    for quota in [
+        &["account", "quota", "{}", "extend", "--most", "50"][..],
+        &["account", "quota", "{}", "extend"],
+        &["account", "quota", "{}", "sell"],
+        &["account", "quota", "{}", "extend", "--most", "10001"],
+    ] {
+        served.alike(of(&names, quota), b"");
     }
     let role = served.there(&["account", "role", "user-2", "auditor", "--json"], b"");
     assert_eq!(role.json(), json!({ "account": "user-2", "changed": true }));

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Filtered, product};
+use super::{Filtered, Trying, product};
 use crate::domain::{CustomerDetails, CustomerId, OrderChoice, ProductId, check_order_id};
 
 #[derive(Subcommand)]
@@ -111,6 +111,8 @@ pub(crate) enum OrderCommand {
         /// That it cannot be undone is known
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        trying: Trying,
     },
 }
 

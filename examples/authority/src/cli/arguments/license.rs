@@ -30,11 +30,13 @@ pub(crate) enum LicenseAct {
     Deactivate {
         id: LicenseId,
         /// Why, in words that the customer will read
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
+        #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+        reason: Option<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        trying: Trying,
     },
     /// Let a license use an allowance up anew, or grant extra ones until its next period
     ///
@@ -119,9 +121,17 @@ pub(crate) enum LicenseCommand {
         hint: Option<String>,
     },
     /// Issue nothing for a license until it is resumed; seats can still be given up
-    Suspend { id: LicenseId },
+    Suspend {
+        id: LicenseId,
+        #[command(flatten)]
+        trying: Trying,
+    },
     /// Let a suspended license go on
-    Resume { id: LicenseId },
+    Resume {
+        id: LicenseId,
+        #[command(flatten)]
+        trying: Trying,
+    },
     /// End a license for good, because it was refunded, say; seats can still be given up
     Void {
         id: LicenseId,
@@ -131,7 +141,17 @@ pub(crate) enum LicenseCommand {
         /// That it cannot be undone is known
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        trying: Trying,
     },
+}
+
+/// Whether anything is done.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Trying {
+    /// Change nothing, and show what it would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args)]

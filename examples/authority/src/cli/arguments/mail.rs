@@ -2,10 +2,10 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::RangedI64ValueParser};
 
 use super::{Replayed, product};
-use crate::domain::{Language, MailPolicyChange, MailTerm, Mailed, ProductId, Sender};
+use crate::domain::{Language, MAIL_DAYS, MailPolicyChange, MailTerm, Mailed, ProductId, Sender};
 
 #[derive(Subcommand)]
 pub(crate) enum MailCommand {
@@ -69,9 +69,19 @@ pub(crate) struct MailPolicyArguments {
     /// Mail of no event; a key is sent still when somebody asks for that
     #[arg(long)]
     no_events: bool,
-    /// Say nothing there any more of from, language or events; may be given several times
+    /// How many days before its end a license is said to expire, for every product [at first: 14]
+    #[arg(long, value_name = "N", conflicts_with = "product", value_parser = days())]
+    expiring_days: Option<u32>,
+    /// How many days a mail may wait: one that waited longer is set aside and not sent [at first: 7]
+    #[arg(long, value_name = "N", value_parser = days())]
+    wait_days: Option<u32>,
+    /// Say nothing there any more of from, language, events, expiring_days or wait_days; may be given several times
     #[arg(long, value_name = "NAME")]
     unset: Vec<MailTerm>,
+}
+
+fn days() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(*MAIL_DAYS.start())..=i64::from(*MAIL_DAYS.end()))
 }
 
 impl MailPolicyArguments {
@@ -79,7 +89,8 @@ impl MailPolicyArguments {
     pub(crate) fn change(&self) -> Option<MailPolicyChange> {
         let events = (self.no_events || !self.events.is_empty()).then(|| self.events.clone());
         let (from, language, unset) = (self.from.clone(), self.language, self.unset.clone());
-        let change = MailPolicyChange { from, language, events, unset };
+        let (expiring_days, wait_days) = (self.expiring_days, self.wait_days);
+        let change = MailPolicyChange { from, language, events, expiring_days, wait_days, unset };
         (change != MailPolicyChange::default()).then_some(change)
     }
 }

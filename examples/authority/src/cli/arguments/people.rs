@@ -6,7 +6,7 @@ use nodelock::{LicenseId, Timestamp};
 use super::product;
 use crate::domain::{
     ProductId, check_name,
-    rights::{Role, Scope},
+    rights::{Act, Role, Scope},
 };
 
 #[derive(Subcommand)]
@@ -45,7 +45,17 @@ pub(crate) enum AccountCommand {
         #[arg(value_parser = check_name)]
         name: String,
     },
-    /// Change the role
+    /// Change how often somebody may do what their role has a quota for, within 30 days
+    Quota {
+        #[arg(value_parser = check_name)]
+        name: String,
+        /// reset-counters, extend or extend-trial
+        act: Act,
+        /// How often, up to 10000; 0 is never [default: the usual number]
+        #[arg(long, value_name = "N")]
+        most: Option<u32>,
+    },
+    /// Change the role; quotas are the usual ones again
     Role {
         #[arg(value_parser = check_name)]
         name: String,

@@ -195,15 +195,20 @@ impl Desk<'_> {
         }
     }
 
-    /// How many licenses are void now that were not before.
-    pub(in super::super) async fn void_order(&self, choice: &OrderChoice, reason: &str) -> Result<usize> {
+    pub(in super::super) async fn void_order(
+        &self,
+        choice: &OrderChoice,
+        (reason, dry_run): (&str, bool),
+    ) -> Result<VoidedOrder> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
-                service::void_order(database, choice, reason, |_| Ok(()), occasion).await
+                let how = (reason, dry_run);
+                let ended = service::void_order(database, choice, how, |_| Ok(()), occasion).await?;
+                Ok(VoidedOrder::of(&choice.id, &ended))
             }
             Self::Server(remote) => {
-                let body = json!({ "reason": reason });
-                Ok(remote.post::<VoidedOrder>(&address_of(choice, "/void"), &body, None).await?.voided)
+                let body = json!({ "reason": reason, "dry_run": dry_run });
+                remote.post(&address_of(choice, "/void"), &body, None).await
             }
         }
     }

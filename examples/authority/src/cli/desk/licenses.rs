@@ -168,30 +168,34 @@ impl Desk<'_> {
         }
     }
 
-    /// Whether it was otherwise before.
-    pub(in super::super) async fn set_suspended(&self, id: LicenseId, suspended: bool) -> Result<bool> {
+    pub(in super::super) async fn set_suspended(
+        &self,
+        id: LicenseId,
+        (suspended, dry_run): (bool, bool),
+    ) -> Result<Suspended> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
-                service::set_suspended(database, id, suspended, occasion).await
+                let how = (suspended, dry_run);
+                let halted = service::set_suspended(database, id, how, |_| Ok(()), occasion).await?;
+                Ok(Suspended::of(suspended, &halted))
             }
             Self::Server(remote) => {
                 let act = if suspended { "suspend" } else { "resume" };
-                let done: Suspended = remote.post(&format!("/licenses/{id}/{act}"), &json!({}), None).await?;
-                Ok(done.changed)
+                let body = json!({ "dry_run": dry_run });
+                remote.post(&format!("/licenses/{id}/{act}"), &body, None).await
             }
         }
     }
 
-    /// Whether it was not void before.
-    pub(in super::super) async fn void(&self, id: LicenseId, reason: &str) -> Result<bool> {
+    pub(in super::super) async fn void(&self, id: LicenseId, reason: &str, dry_run: bool) -> Result<Voided> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
-                service::void(database, id, reason, occasion).await
+                let how = (reason, dry_run);
+                Ok(Voided::from(&service::void(database, id, how, |_| Ok(()), occasion).await?))
             }
             Self::Server(remote) => {
-                let path = format!("/licenses/{id}/void");
-                let done: Voided = remote.post(&path, &json!({ "reason": reason }), None).await?;
-                Ok(done.changed)
+                let body = json!({ "reason": reason, "dry_run": dry_run });
+                remote.post(&format!("/licenses/{id}/void"), &body, None).await
             }
         }
     }
@@ -220,16 +224,19 @@ impl Desk<'_> {
     pub(in super::super) async fn deactivate(
         &self,
         id: LicenseId,
-        reason: &str,
+        (reason, dry_run): (&str, bool),
     ) -> Result<DeactivatedLicense> {
         match self {
             Self::Ledger(ledger) => {
-                let service = ledger.service().await?;
-                let done = service.deactivate(id, reason, |_| Ok(()), ledger.occasion).await?;
+                let (service, occasion) = (ledger.service().await?, ledger.occasion);
+                let done = match dry_run {
+                    true => service.foresee_deactivation(id, occasion).await?,
+                    false => service.deactivate(id, reason, |_| Ok(()), occasion).await?,
+                };
                 Ok(DeactivatedLicense::from(&done))
             }
             Self::Server(remote) => {
-                let body: Value = json!({ "reason": reason });
+                let body: Value = json!({ "reason": reason, "dry_run": dry_run });
                 remote.post(&format!("/licenses/{id}/deactivate"), &body, None).await
             }
         }

@@ -50,7 +50,7 @@ impl Desk<'_> {
 
 /// A change as a call asks for it: what is not said is left out.
 fn asked(product: Option<&ProductId>, change: &MailPolicyChange) -> Value {
-    let MailPolicyChange { from, language, events, unset } = change;
+    let MailPolicyChange { from, language, events, expiring_days, wait_days, unset } = change;
     let unset: Vec<&str> = unset.iter().map(|term| MailTerm::name(*term)).collect();
     let mut body = json!({ "unset": unset });
     if let Some(product) = product {
@@ -64,6 +64,11 @@ fn asked(product: Option<&ProductId>, change: &MailPolicyChange) -> Value {
     }
     if let Some(events) = events {
         body["events"] = events.iter().map(|event| Mailed::name(*event)).collect();
+    }
+    for (name, days) in [("expiring_days", expiring_days), ("wait_days", wait_days)] {
+        if let Some(days) = days {
+            body[name] = (*days).into();
+        }
     }
     body
 }

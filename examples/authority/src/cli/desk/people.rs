@@ -66,6 +66,10 @@ impl Desk<'_> {
                     AccountChange::Disabled(true) => ("disable", json!({})),
                     AccountChange::Disabled(false) => ("enable", json!({})),
                     AccountChange::Role(role) => ("role", json!({ "role": role.name() })),
+                    AccountChange::Quota(act, Some(most)) => {
+                        ("quota", json!({ "act": act.name(), "most": most }))
+                    }
+                    AccountChange::Quota(act, None) => ("quota", json!({ "act": act.name() })),
                     AccountChange::Password(password) => {
                         ("password", json!({ "password": password.as_str() }))
                     }

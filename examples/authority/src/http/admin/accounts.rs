@@ -33,16 +33,28 @@ pub(crate) struct AccountBody {
     #[schema(format = "date-time")]
     pub(crate) disabled: Option<String>,
     pub(crate) recovery_codes_left: usize,
+    /// How often it may do what its role has a quota for.
+    pub(crate) quotas: Vec<Quota>,
+}
+
+/// How often an account may do an act within 30 days.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Quota {
+    #[schema(examples("extend"))]
+    pub(crate) act: String,
+    pub(crate) most: u32,
 }
 
 impl From<&Account> for AccountBody {
     fn from(account: &Account) -> Self {
+        let quota = |act: &Act| Some(Quota { act: act.name().to_owned(), most: account.quota(*act)? });
         Self {
             name: account.name.clone(),
             role: account.role.name().to_owned(),
             created: account.created.to_string(),
             disabled: text(account.disabled),
             recovery_codes_left: account.recovery.len(),
+            quotas: Act::ALL.iter().filter_map(quota).collect(),
         }
     }
 }
@@ -198,6 +210,38 @@ pub(super) async fn change_role(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Accounts, |call, new: NewRole| async move {
         changed(&call, name, AccountChange::Role(role(&new.role)?)).await
+    })
+    .await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewQuota {
+    /// What the role has a quota for: `reset-counters`, `extend` or `extend-trial`.
+    act: String,
+    /// How often within 30 days; the usual number if it is left out.
+    #[schema(nullable = false, maximum = 10_000)]
+    most: Option<u32>,
+}
+
+/// Change how often somebody may do an act within 30 days
+///
+/// What was done within the last 30 days counts.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/accounts/{name}/quota",
+    operation_id = "change_quota",
+    params(("name" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = NewQuota,
+    responses((status = 200, description = "Done, now or before.", body = ChangedAccount), ActRefusals),
+)]
+pub(super) async fn change_quota(
+    Path(name): Path<String>,
+    posted: Posted<NewQuota>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Accounts, |call, new: NewQuota| async move {
+        let act = new.act.parse().map_err(|_| Problem::malformed("`act` is the name of no act"))?;
+        changed(&call, name, AccountChange::Quota(act, new.most)).await
     })
     .await
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     domain::rights::Act,
+    failure::Failure,
     service::{self, Deactivated},
 };
 
@@ -19,6 +20,9 @@ use crate::{
 pub(super) struct Deactivate {
     /// Why, in words that the customer will read.
     reason: String,
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// What became of one seat.
@@ -31,7 +35,10 @@ pub(crate) struct DeactivatedSeat {
     /// When its device last spoke.
     #[schema(format = "date-time")]
     pub(crate) last_contact: String,
-    /// What the seat is now; none if it was over already.
+    /// When its use ends, whether its device hears of this or not; none is never.
+    #[schema(format = "date-time")]
+    pub(crate) runs_until: Option<String>,
+    /// What the seat is now, or would be; none if it was over already.
     pub(crate) state: Option<String>,
     /// Why it stays as it is: `given-up` where its device was faster.
     pub(crate) error: Option<String>,
@@ -43,23 +50,18 @@ pub(crate) struct DeactivatedSeat {
 
 impl From<&Deactivated> for DeactivatedSeat {
     fn from(Deactivated { before, now }: &Deactivated) -> Self {
-        let (handle, device) = (before.handle().to_string(), before.device_key().to_string());
-        let (label, last_contact) = (before.label().to_owned(), before.contact().to_string());
-        match now {
-            Ok((seat, revocation)) => Self {
-                handle,
-                device,
-                label,
-                last_contact,
-                state: Some(seat.state().name().to_owned()),
-                error: None,
-                reason: None,
-                revocation: revocation.as_ref().map(Message::from),
-            },
-            Err(failure) => {
-                let (error, reason) = (Some(failure.name()), Some(failure.message()));
-                Self { handle, device, label, last_contact, state: None, error, reason, revocation: None }
-            }
+        let of_now = now.as_ref().ok();
+        let failure = now.as_ref().err();
+        Self {
+            handle: before.handle().to_string(),
+            device: before.device_key().to_string(),
+            label: before.label().to_owned(),
+            last_contact: before.contact().to_string(),
+            runs_until: before.ends().map(|end| end.to_string()),
+            state: of_now.map(|(state, _)| state.name().to_owned()),
+            error: failure.map(Failure::name),
+            reason: failure.map(Failure::message),
+            revocation: of_now.and_then(|(_, revocation)| revocation.as_ref()).map(Message::from),
         }
     }
 }
@@ -67,19 +69,26 @@ impl From<&Deactivated> for DeactivatedSeat {
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct DeactivatedLicense {
     pub(crate) seats: Vec<DeactivatedSeat>,
-    /// How many seats of the license are still taken: those that were granted meanwhile.
+    /// How many seats of the license are still taken: those that were granted meanwhile, and after a dry run all.
     pub(crate) taken: u64,
+    /// How many requests for approval are forgotten.
+    pub(crate) requests: u64,
+    /// How many rows of `/v1/admin/refusals` are forgotten.
+    pub(crate) refusals: u64,
 }
 
 impl From<&service::DeactivatedLicense> for DeactivatedLicense {
     fn from(done: &service::DeactivatedLicense) -> Self {
-        Self { seats: done.seats.iter().map(DeactivatedSeat::from).collect(), taken: done.taken }
+        let service::DeactivatedLicense { seats, taken, requests, refusals } = done;
+        let seats = seats.iter().map(DeactivatedSeat::from).collect();
+        Self { seats, taken: *taken, requests: *requests, refusals: *refusals }
     }
 }
 
 /// Free every seat of a license
 ///
-/// Its key activates again. A license without a seat that is taken is refused.
+/// Its key activates again. What waits for approval and what was refused of the license is forgotten. A license that has
+/// nothing of all this is refused.
 #[utoipa::path(
     post,
     path = "/v1/admin/licenses/{id}/deactivate",
@@ -95,6 +104,9 @@ pub(super) async fn deactivate(
     once(posted, Act::Release, |call, asked: Deactivate| async move {
         let id = id.parse().map_err(|_| Problem::malformed("the address holds no id of a license"))?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        if asked.dry_run {
+            return Ok(DeactivatedLicense::from(&service.foresee_deactivation(id, occasion).await?));
+        }
         let hand_over = |done: &service::DeactivatedLicense| call.keep_along(&DeactivatedLicense::from(done));
         let done = service.deactivate(id, &asked.reason, hand_over, occasion).await?;
         Ok(DeactivatedLicense::from(&done))

@@ -109,12 +109,25 @@ pub(crate) struct MailPolicyBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(crate) events: Option<Vec<String>>,
+    /// How many days before its end a license is said to expire, for every product; 14 unless it is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 365)]
+    pub(crate) expiring_days: Option<u32>,
+    /// How many days a mail may wait: one that waited longer is set aside; 7 unless it is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1, maximum = 365)]
+    pub(crate) wait_days: Option<u32>,
 }
 
 impl MailPolicyBody {
     /// Whether nothing is said.
     pub(crate) fn is_empty(&self) -> bool {
-        self.from.is_none() && self.language.is_none() && self.events.is_none()
+        let Self { from, language, events, expiring_days, wait_days } = self;
+        from.is_none()
+            && language.is_none()
+            && events.is_none()
+            && expiring_days.is_none()
+            && wait_days.is_none()
     }
 }
 
@@ -125,6 +138,8 @@ impl From<&MailPolicy> for MailPolicyBody {
             from: policy.from.as_ref().map(Sender::to_string),
             language: policy.language.map(|language| language.name().to_owned()),
             events: policy.events.as_ref().map(names),
+            expiring_days: policy.expiring_days,
+            wait_days: policy.wait_days,
         }
     }
 }
@@ -185,7 +200,13 @@ pub(super) struct ChangedMailPolicy {
     /// The kinds of events that customers are mailed of: these are all.
     #[schema(nullable = false)]
     events: Option<Vec<String>>,
-    /// What is not said there any more: `from`, `language` or `events`.
+    /// How many days before its end a license is said to expire: for every product.
+    #[schema(nullable = false, minimum = 1, maximum = 365)]
+    expiring_days: Option<u32>,
+    /// How many days a mail may wait: one that waited longer is set aside.
+    #[schema(nullable = false, minimum = 1, maximum = 365)]
+    wait_days: Option<u32>,
+    /// What is not said there any more: `from`, `language`, `events`, `expiring_days` or `wait_days`.
     #[serde(default)]
     unset: Vec<String>,
 }
@@ -202,6 +223,8 @@ impl ChangedMailPolicy {
             from: from.map_err(malformed)?,
             language: language.map_err(|why| malformed(&why))?,
             events: events.transpose().map_err(|why: String| malformed(&why))?,
+            expiring_days: self.expiring_days,
+            wait_days: self.wait_days,
             unset: unset.map_err(|why| malformed(&why))?,
         })
     }

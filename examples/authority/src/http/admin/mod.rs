@@ -40,7 +40,7 @@ pub(crate) mod records {
         events::{Event, Events},
         licenses::{
             HintBody, LicenseBody, Licenses, VersionBody, ViewBody,
-            change::{Change, Edited, Extended, Suspended, Voided},
+            change::{Change, Edited, Extended, Halted, SeatCount, Suspended, Voided},
             counters::Counter,
             keys::{KeyBody, KeysBody, RevokedKey, SentKey, ShownKey},
             sale::{Sold, SoldLicense},
@@ -158,6 +158,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(accounts::disable))
         .routes(routes!(accounts::enable))
         .routes(routes!(accounts::change_role))
+        .routes(routes!(accounts::change_quota))
         .routes(routes!(accounts::change_password))
         .routes(routes!(accounts::new_second_factor))
         .routes(routes!(credentials::tokens, credentials::new_token))

@@ -11,7 +11,7 @@ use super::{
     description::{ActRefusals, ReadRefusals, Refusals},
     licenses::{
         HintBody,
-        change::{Extended, Later, Reason},
+        change::{Ending, Extended, Later, Voided},
     },
     lists::{Filtered, OfSeller, Paged, next},
     once::{JsonText, Posted, once},
@@ -173,10 +173,10 @@ pub(super) async fn extend_order(
     posted: Posted<Later>,
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Extend, |call, later: Later| async move {
-        let (choice, extension) = (choice(&id, &of)?, later.extension()?);
+        let (choice, how) = (choice(&id, &of)?, (later.extension()?, later.dry_run));
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let hand_over = |edited: &[service::EditedLicense]| call.keep_along(&ExtendedOrder::of(&id, edited));
-        let edited = service::extend_order(database, &choice, extension, hand_over, occasion).await?;
+        let edited = service::extend_order(database, &choice, how, hand_over, occasion).await?;
         Ok(ExtendedOrder::of(&id, &edited))
     })
     .await
@@ -187,6 +187,15 @@ pub(crate) struct VoidedOrder {
     pub(crate) order: String,
     /// How many licenses are void now that were not before.
     pub(crate) voided: usize,
+    /// They.
+    pub(crate) licenses: Vec<Voided>,
+}
+
+impl VoidedOrder {
+    pub(crate) fn of(order: &str, ended: &[service::Halted]) -> Self {
+        let licenses = ended.iter().map(Voided::from).collect();
+        Self { order: order.to_owned(), voided: ended.len(), licenses }
+    }
 }
 
 /// End every license of an order for good
@@ -202,21 +211,20 @@ pub(crate) struct VoidedOrder {
         OfSeller,
         ("Idempotency-Key" = String, Header),
     ),
-    request_body = Reason,
+    request_body = Ending,
     responses((status = 200, description = "Done, now or before.", body = VoidedOrder), ActRefusals),
 )]
 pub(super) async fn void_order(
     Path(id): Path<String>,
     of: OfSeller,
-    posted: Posted<Reason>,
+    posted: Posted<Ending>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Edit, |call, reason: Reason| async move {
-        let (choice, reason, database) = (choice(&id, &of)?, reason.line()?, call.server.service.database());
-        let answer = |voided| VoidedOrder { order: id.clone(), voided };
-        let hand_over = |voided| call.keep_along(&answer(voided));
-        let occasion = &call.caller.occasion;
-        let voided = service::void_order(database, &choice, &reason, hand_over, occasion).await?;
-        Ok(answer(voided))
+    once(posted, Act::Edit, |call, asked: Ending| async move {
+        let (choice, (reason, dry_run)) = (choice(&id, &of)?, asked.read()?);
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let hand_over = |ended: &[service::Halted]| call.keep_along(&VoidedOrder::of(&id, ended));
+        let ended = service::void_order(database, &choice, (&reason, dry_run), hand_over, occasion).await?;
+        Ok(VoidedOrder::of(&id, &ended))
     })
     .await
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 78] = [
+const CALLS: [(&str, Option<Act>); 79] = [
     ("accounts", Some(Act::Accounts)),
     ("activate", Some(Act::Activate)),
     ("add_key", Some(Act::Rekey)),
@@ -25,6 +25,7 @@ const CALLS: [(&str, Option<Act>); 78] = [
     ("approve_request", Some(Act::Approve)),
     ("audit", Some(Act::ShowAudit)),
     ("change_password", Some(Act::Accounts)),
+    ("change_quota", Some(Act::Accounts)),
     ("change_role", Some(Act::Accounts)),
     ("check_in", Some(Act::CheckIn)),
     ("customer", Some(Act::ShowLicenses)),
@@ -365,10 +366,27 @@ async fn a_license_is_stopped_goes_on_and_gets_another_key() {
     let act = async |act: &str, key: &str| {
         post(&authority, &token, key, &format!("{path}/{act}"), json!({})).await.json()
     };
-    assert_eq!(act("suspend", "1").await, json!({ "suspended": true, "changed": true }));
-    assert_eq!(act("suspend", "1").await, json!({ "suspended": true, "changed": true }));
-    assert_eq!(act("suspend", "2").await, json!({ "suspended": true, "changed": false }));
+    let dry = async |act: &str, body: serde_json::Value| {
+        post(&authority, &token, &format!("dry {act}").replace(' ', "-"), &format!("{path}/{act}"), body)
+            .await
+    };
+    let seats = json!({ "total": 3, "taken": 0 });
+    let stopped = |changed: bool| {
+        let (suspended, until) = (true, serde_json::Value::Null);
+        json!({
+            "suspended": suspended, "changed": changed, "seats": seats, "runs_until": until, "requests": 0,
+        })
+    };
+    assert_eq!(dry("suspend", json!({ "dry_run": true })).await.json(), stopped(true));
+    assert_eq!(dry("resume", json!({ "dryrun": true })).await.problem(), (400, "malformed".into()));
+    assert_eq!(act("suspend", "1").await, stopped(true));
+    assert_eq!(act("suspend", "1").await, stopped(true));
+    assert_eq!(act("suspend", "2").await, stopped(false));
     assert_eq!(act("resume", "3").await["changed"], true);
+    let foreseen = dry("void", json!({ "reason": "refunded", "dry_run": true })).await.json();
+    assert_eq!((&foreseen["changed"], &foreseen["seats"]), (&true.into(), &seats));
+    let nothing = dry("deactivate", json!({ "reason": "", "dry_run": true })).await;
+    assert_eq!(nothing.problem().1, "given-up");
     let rekeyed = act("rekey", "4").await;
     assert_ne!(rekeyed["key"], sold["licenses"][0]["key"]);
     assert_eq!(act("rekey", "4").await, rekeyed, "it has one new key");

@@ -2,18 +2,18 @@ use std::time::Duration;
 
 use nodelock::{
     ErrorKind, LicenseId, Reason, SystemRandom,
-    authority::{CheckInClaim, LicenseTerms},
+    authority::{Allowance, CheckInClaim, LicenseTerms, decision::Allow},
     fingerprint::{Component, Fingerprint},
 };
 
 use super::*;
 use crate::{
     domain::{
-        CustomerDetails, Order, OrderChoice, OrderKey, Said,
+        AuditRow, CustomerDetails, Order, OrderChoice, OrderKey, Said, SeatChoice,
         filter::{Filter, List},
     },
     service::{
-        Buyer, Changing, CheckedIn, NewOrder, Placed, customer, customers, edit, edit_customer,
+        Buyer, Changing, CheckedIn, NewOrder, Placed, Word, customer, customers, edit, edit_customer,
         fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
         license, new_customer, offers, place_order, prune, sell, verify,
     },
@@ -147,7 +147,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
     service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
     let voided = sold_once_more(&authority, id).await;
-    crate::service::void(database, voided, SECRETS[6], &vendor()).await.unwrap();
+    crate::service::void(database, voided, (SECRETS[6], false), |_| Ok(()), &vendor()).await.unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();
@@ -334,4 +334,165 @@ async fn a_used_trial_of_a_customer_who_is_erased_is_known_again() {
     let refused = authority.activate(&file, &later).await.unwrap().license;
     let Err(Failure::Rule(error)) = refused else { panic!("{refused:?}") };
     assert_eq!((error.kind(), error.trial_ended()), (ErrorKind::TrialUsed, end));
+}
+
+/// Lines of the audit whose words somebody types about a customer.
+const TYPED: [&str; 7] = [
+    "license-created",
+    "license-voided",
+    "license-deactivated",
+    "released",
+    "allowed",
+    "request-refused",
+    "phantom-ended",
+];
+/// The others, and what their words are. A new kind of line has its place in one of both lists.
+const OWN: &[(&str, &[&str])] = &[
+    (
+        "numbers, times, ids and words of the program",
+        &[
+            "came-back",
+            "cancelled",
+            "chain-differs",
+            "checked-in",
+            "code-tried",
+            "copy-suspected",
+            "customer-created",
+            "customer-edited",
+            "customer-erased",
+            "evidence-kept",
+            "granted",
+            "healed",
+            "held",
+            "held-returned",
+            "held-taken-over",
+            "lapsed",
+            "license-expiring",
+            "license-extended",
+            "license-given",
+            "license-resumed",
+            "license-suspended",
+            "license-used-up",
+            "lost",
+            "mails-replayed",
+            "many-wrong-codes",
+            "pruned",
+            "refused",
+            "renewed",
+            "replaced",
+            "replaced-by-customer",
+            "request-approved",
+            "request-waiting",
+            "restored",
+            "returned",
+            "retention-edited",
+            "signed-in",
+            "strange-license",
+            "taken-back",
+            "trial-extended",
+            "unreleased",
+            "webhook-removed",
+            "webhook-replayed",
+            "webhook-secret-changed",
+        ],
+    ),
+    (
+        "ends of license keys",
+        &[
+            "license-key-added",
+            "license-key-revoked",
+            "license-key-sent",
+            "license-key-shown",
+            "license-rekeyed",
+        ],
+    ),
+    ("terms, with licensee and metadata left out", &["license-edited"]),
+    ("ids, as a shop made those of orders, and the vendor's resellers", &["order-voided"]),
+    (
+        "what the vendor says of itself, its products and its own people and programs",
+        &[
+            "account-changed",
+            "account-created",
+            "certified",
+            "deployment-key-created",
+            "deployment-key-revoked",
+            "mail-policy-edited",
+            "policies-edited",
+            "product-created",
+            "product-edited",
+            "product-keeps-keys",
+            "product-trial",
+            "set-up",
+            "token-created",
+            "token-revoked",
+            "webhook-added",
+        ],
+    ),
+];
+
+#[test]
+fn of_each_kind_of_line_it_is_known_who_typed_its_words() {
+    use nodelock::authority::decision::EventKind;
+    let own = crate::service::verify::ACTIONS.iter().map(|(action, _)| *action);
+    let mut actions: Vec<&str> = own.chain(EventKind::ALL.iter().map(|kind| kind.name())).collect();
+    let mut listed: Vec<&str> =
+        OWN.iter().flat_map(|(_, actions)| actions.iter().copied()).chain(TYPED).collect();
+    actions.sort_unstable();
+    listed.sort_unstable();
+    // A restore is an act and an event.
+    actions.dedup();
+    assert_eq!(listed, actions);
+}
+
+/// Of a phantom, `what_is_healed_agrees_with_what_is_noted_of_it` in the library's tests has the words.
+#[tokio::test]
+async fn whatever_was_typed_about_a_customer_goes_and_the_ledger_stays_sound() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let id = entered(&authority).await;
+    let (license_id, key) = sold(&authority, id).await;
+    let reason = SECRETS[6];
+    let handle = async || {
+        let device = authority.activated(&key).await;
+        device.check().unwrap().license().unwrap().handle
+    };
+    let choice = SeatChoice { handle: handle().await, device: None };
+    service.release(choice, reason, &vendor()).await.unwrap();
+    // What has no limit is not counted, and so not noted.
+    let limit: Said = serde_json::from_str(r#"{"deactivations":1}"#).unwrap();
+    edit(database, license_id, (&limit, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    let allowed = Allow::Extra(1);
+    service.allow(license_id, Allowance::Deactivations, allowed, reason, &vendor()).await.unwrap();
+    handle().await;
+    let said: Said = serde_json::from_str(r#"{"approval":"required"}"#).unwrap();
+    edit(database, license_id, (&said, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    let pending = authority.device().begin(&key).unwrap();
+    let waiting = SeatChoice { handle: pending.request().handle, device: None };
+    assert!(authority.activate(&pending.to_bytes(), &stranger(1)).await.unwrap().license.is_err());
+    service.rule(waiting, Word::Refuse(reason), &vendor()).await.unwrap();
+    service.deactivate(license_id, reason, |_| Ok(()), &vendor()).await.unwrap();
+    crate::service::void(database, license_id, (reason, false), |_| Ok(()), &vendor()).await.unwrap();
+    is_sound(&authority).await;
+
+    let lines = async || {
+        let mut lines = Vec::new();
+        let look = |line: Result<AuditRow>| line.map(|line| lines.push(line));
+        crate::service::audit(database, 1000, &vendor(), look).await.unwrap();
+        lines
+    };
+    for line in lines().await {
+        assert!(!line.detail.contains(reason), "{line:?}");
+        let is_typed = TYPED.contains(&&*line.action);
+        let typed = if line.action == "license-created" { NAME } else { reason };
+        assert_eq!(line.personal.as_deref(), is_typed.then_some(typed), "{line:?}");
+    }
+    let typed: Vec<String> = lines().await.into_iter().map(|line| line.action).collect();
+    let was_typed = |action: &&str| typed.iter().any(|one| one == action);
+    assert_eq!(TYPED.iter().filter(|action| was_typed(action)).count(), TYPED.len() - 1);
+    assert!(authority.seats().await.iter().any(|seat| seat.notice() == Some(reason)));
+
+    erase_customer(database, id, &vendor()).await.unwrap();
+    assert!(lines().await.iter().all(|line| line.personal.is_none()));
+    assert!(authority.seats().await.iter().all(|seat| seat.notice() == Some("")));
+    is_sound(&authority).await;
 }

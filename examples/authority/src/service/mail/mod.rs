@@ -6,7 +6,7 @@
 mod message;
 mod texts;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use nodelock::{
     LicenseId, Timestamp,
@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     domain::{
-        CustomerId, DeliveryRow, EventRow, Language, LicenseHint, LicenseRow, MailPolicy, MailPolicyChange,
-        Mailed, Occasion, ProductId, Sender, is_mailable, noted_change,
+        CustomerId, DeliveryRow, EventRow, Language, LicenseHint, LicenseRow, MAIL_DAYS, MailPolicy,
+        MailPolicyChange, Mailed, Occasion, ProductId, Sender, is_mailable, noted_change,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -90,7 +90,8 @@ pub(crate) async fn mail_policies(database: &Database) -> Result<MailPolicies> {
 /// Changes what is mailed from now on, for every product or by one for itself. Returns what that says now; `hand_over`
 /// is given it before a change is stored.
 ///
-/// Fails with [`Failure::UnknownProduct`], and with [`Failure::Usage`] for mails from nobody.
+/// Fails with [`Failure::UnknownProduct`], and with [`Failure::Usage`] for mails from nobody, of this product or of one
+/// that says nothing of that itself; for days out of bounds; and for a product that says when licenses expire.
 pub(crate) async fn edit_mail_policy(
     database: &Database,
     product: Option<&ProductId>,
@@ -109,10 +110,7 @@ pub(crate) async fn edit_mail_policy(
         }
     };
     let after = change.of(&before);
-    let whole = after.clone().over(below);
-    if whole.from.is_none() && whole.events.is_some_and(|events| !events.is_empty()) {
-        return Err(Failure::Usage("say from whom mails are, too".into()));
-    }
+    check_policy(&mut tx, product, &after, below).await?;
     if after != before {
         match product {
             None => store::set_mail_policy(&mut tx, &after).await?,
@@ -127,6 +125,37 @@ pub(crate) async fn edit_mail_policy(
     }
     tx.commit().await?;
     Ok(after)
+}
+
+async fn check_policy(
+    tx: &mut Tx,
+    product: Option<&ProductId>,
+    after: &MailPolicy,
+    below: MailPolicy,
+) -> Result<()> {
+    for days in [after.expiring_days, after.wait_days].into_iter().flatten() {
+        if !MAIL_DAYS.contains(&days) {
+            let (least, most) = (MAIL_DAYS.start(), MAIL_DAYS.end());
+            return Err(Failure::Usage(format!("{days} days are not from {least} to {most}")));
+        }
+    }
+    if product.is_some() && after.expiring_days.is_some() {
+        let text = "expiring_days is said for every product, because webhooks are told of it too";
+        return Err(Failure::Usage(text.into()));
+    }
+    if after.clone().over(below).is_from_nobody() {
+        return Err(Failure::Usage("say from whom mails are, too".into()));
+    }
+    if product.is_none() {
+        for product in store::products(tx).await? {
+            let policy = store::mail_policy_of(tx, &product.id).await?.unwrap_or_default();
+            if policy.over(after.clone()).is_from_nobody() {
+                let text = format!("product {} has mails sent, and does not say from whom", product.id);
+                return Err(Failure::Usage(text));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Has the customer of a license be sent its key: the only valid one, or the one with that end. That is noted, and a
@@ -278,7 +307,7 @@ enum Composed {
     /// It is not sent now; why, in words for the vendor.
     Later(&'static str),
     /// It is not sent.
-    Never(&'static str),
+    Never(Cow<'static, str>),
 }
 
 impl Service {
@@ -299,7 +328,7 @@ impl Service {
         for claimed in claimed {
             let composed = match self.composed(&claimed, now).await {
                 Err(Failure::Damaged { .. }) => {
-                    Ok(Composed::Never("its license or seat is damaged in the ledger"))
+                    Ok(Composed::Never("its license or seat is damaged in the ledger".into()))
                 }
                 composed => composed,
             };
@@ -308,7 +337,7 @@ impl Service {
                 let (said, end) = match composed {
                     Ok(Composed::Mail(mail)) => return mailer.send(mail.to_bytes()).await.came(),
                     Ok(Composed::Later(why)) => (why.to_owned(), End::Later),
-                    Ok(Composed::Never(why)) => (why.to_owned(), End::Never),
+                    Ok(Composed::Never(why)) => (why.into_owned(), End::Never),
                     Err(failure) => (failure.name(), End::Later),
                 };
                 Came { status: None, said: Some(said), end }
@@ -321,7 +350,7 @@ impl Service {
     async fn composed(&self, claimed: &Claimed, now: Timestamp) -> Result<Composed> {
         let event = &claimed.delivery.event;
         let Ok(mailed) = event.kind.parse::<Mailed>() else {
-            return Ok(Composed::Never("nobody is mailed of that"));
+            return Ok(Composed::Never("nobody is mailed of that".into()));
         };
         let mut tx = self.database.read().await?;
         let (row, addressee) = (
@@ -329,19 +358,26 @@ impl Service {
             store::addressee_of(&mut tx, event.license).await?,
         );
         let (Some(row), Some(addressee)) = (row, addressee) else {
-            return Ok(Composed::Never("its customer has no address any more"));
+            return Ok(Composed::Never("its customer has no address any more".into()));
         };
         if claimed.delivery.customer != Some(addressee.customer) {
-            return Ok(Composed::Never("the license was given to another customer"));
+            return Ok(Composed::Never("the license was given to another customer".into()));
         }
         let Addressee { name, email, language, policy, .. } = addressee;
         if !is_mailable(&email) {
-            return Ok(Composed::Never(UNMAILABLE));
+            return Ok(Composed::Never(UNMAILABLE.into()));
+        }
+        let days = policy.wait_days();
+        if claimed.since.plus_days(days) < now {
+            return Ok(Composed::Never(format!("it waited for more than {days} days").into()));
         }
         let Some(from) = policy.from else { return Ok(Composed::Later("nobody said from whom mails are")) };
         let about = match mailed {
             Mailed::KeySent => self.about_key(&mut tx, &row, claimed.key).await?,
-            Mailed::Expiring => about_end(&row, now),
+            Mailed::Expiring => {
+                let days = store::mail_policy(&mut tx).await?.expiring_days();
+                about_end(&row, now.plus_days(days))
+            }
             _ => about_seat(&mut tx, mailed, event, &row, now).await?,
         };
         let about = match about {
@@ -373,23 +409,25 @@ impl Service {
         let id = row.license.terms.id;
         let key = store::keys_of(tx, id).await?.into_iter().find(|key| Some(key.hash) == hash);
         let Some(key) = key.filter(|key| key.revoked.is_none() && row.voided.is_none()) else {
-            return Ok(Err(Composed::Never("the key activates nothing any more")));
+            return Ok(Err(Composed::Never("the key activates nothing any more".into())));
         };
-        let Some(sealed) = key.sealed else { return Ok(Err(Composed::Never("the key is kept no more"))) };
+        let Some(sealed) = key.sealed else {
+            return Ok(Err(Composed::Never("the key is kept no more".into())));
+        };
         let vault = self.vault.as_ref().filter(|vault| vault.has_sealed(&sealed));
         let Some(vault) = vault else {
             return Ok(Err(Composed::Later("what opens the key is missing on the server")));
         };
         let text = vault.unseal(id, key.hash, &sealed);
-        Ok(text.map(About::Key).ok_or(Composed::Never("the copy of the key is damaged")))
+        Ok(text.map(About::Key).ok_or(Composed::Never("the copy of the key is damaged".into())))
     }
 }
 
 /// Of the end of a license, unless that is another one by now.
-fn about_end(row: &LicenseRow, now: Timestamp) -> Result<About, Composed> {
-    let is_near = |end: &Timestamp| *end <= now.plus_days(super::events::NOTICE_DAYS);
+fn about_end(row: &LicenseRow, until: Timestamp) -> Result<About, Composed> {
+    let is_near = |end: &Timestamp| *end <= until;
     let end = row.license.terms.expires.filter(|end| is_near(end) && row.voided.is_none());
-    end.map(About::Expiring).ok_or(Composed::Never("the license does not end then any more"))
+    end.map(About::Expiring).ok_or(Composed::Never("the license does not end then any more".into()))
 }
 
 /// Of a seat or all of them, unless what happened was taken back since.
@@ -405,7 +443,7 @@ async fn about_seat(
         None => None,
     };
     if seat.as_ref().is_some_and(|seat| seat.state().is_taken() && !seat.is_lapsed()) {
-        return Ok(Err(Composed::Never("the seat is in use again")));
+        return Ok(Err(Composed::Never("the seat is in use again".into())));
     }
     let said = |of: fn(&Seat) -> Option<&str>| seat.as_ref().and_then(of).unwrap_or_default().to_owned();
     let reason = if mailed == Mailed::Released { said(Seat::notice) } else { String::new() };

@@ -341,8 +341,14 @@ async fn nothing_is_mailed_until_the_vendor_says_so_and_a_product_says_so_for_it
     // Mails are from somebody.
     let nobody =
         MailPolicyChange { unset: vec![crate::domain::MailTerm::From], ..MailPolicyChange::default() };
+    let of_all = edit_mail_policy(world.database(), None, &nobody, |_| Ok(()), &vendor()).await;
+    let Err(Failure::Usage(text)) = of_all else { panic!("the product has no sender of its own") };
+    assert!(text.starts_with("product example has mails sent"), "{text}");
+    let own =
+        MailPolicyChange { from: Some("shop@example.com".parse().unwrap()), ..MailPolicyChange::default() };
+    edit_mail_policy(world.database(), Some(&id), &own, |_| Ok(()), &vendor()).await.unwrap();
     edit_mail_policy(world.database(), None, &nobody, |_| Ok(()), &vendor()).await.unwrap();
-    let refused = edit_mail_policy(world.database(), Some(&id), &change, |_| Ok(()), &vendor()).await;
+    let refused = edit_mail_policy(world.database(), Some(&id), &nobody, |_| Ok(()), &vendor()).await;
     assert!(matches!(refused, Err(Failure::Usage(_))));
     world.is_sound().await;
 }
@@ -357,6 +363,55 @@ async fn a_license_that_is_deactivated_is_told_of_in_one_mail() {
     world.service().deactivate(license.terms.id, "moved", |_| Ok(()), &vendor()).await.unwrap();
     let mails = world.mail(now()).await;
     assert!(mails.len() == 1 && text(&mails[0]).contains("all seats of your license"), "{mails:?}");
+    // Where no seat was released there is nothing to tell.
+    let how = (true, false);
+    let (database, id) = (world.database(), license.terms.id);
+    super::super::set_suspended(database, id, how, |_| Ok(()), &vendor()).await.unwrap();
+    let request = world.authority.device().begin(license.key.as_str()).unwrap().to_bytes();
+    assert!(world.authority.activate(&request, &vendor()).await.unwrap().license.is_err());
+    let done = world.service().deactivate(id, "moved", |_| Ok(()), &vendor()).await.unwrap();
+    assert_eq!((done.seats.len(), done.refusals), (0, 1));
+    assert_eq!(world.mail(now()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_mail_that_waited_for_too_long_is_set_aside_and_goes_when_it_is_replayed() {
+    let world = World::new(ALL).await;
+    let license = world.sold().await;
+    let id = license.terms.id;
+    world.release(&world.authority.activated(&license.key).await, "lost").await;
+    world.release(&world.authority.activated(&license.key).await, "stolen").await;
+    assert_eq!(world.mail(now().plus_days(8)).await, [""; 0]);
+    let aside = ("aside".to_owned(), 1, None, Some("it waited for more than 7 days".to_owned()));
+    assert_eq!(world.states().await, [aside.clone(), aside], "the one behind it, too");
+    replay_mails(world.database(), &Replay::Aside, &vendor()).await.unwrap();
+    assert_eq!(world.mail(now().plus_days(6)).await.len(), 2);
+    let change = MailPolicyChange { wait_days: Some(30), ..MailPolicyChange::default() };
+    edit_mail_policy(world.database(), None, &change, |_| Ok(()), &vendor()).await.unwrap();
+    send_key(world.database(), id, None, |_| Ok(()), &vendor()).await.unwrap();
+    assert_eq!(world.mail(now().plus_days(29)).await.len(), 1);
+    for days in [0, 366] {
+        let change = MailPolicyChange { wait_days: Some(days), ..MailPolicyChange::default() };
+        let refused = edit_mail_policy(world.database(), None, &change, |_| Ok(()), &vendor()).await;
+        assert!(matches!(refused, Err(Failure::Usage(_))), "{days}");
+    }
+}
+
+#[tokio::test]
+async fn a_license_is_said_to_expire_as_many_days_before_as_the_policy_says() {
+    let world = World::new(ALL).await;
+    let near = |terms: &mut LicenseTerms| terms.expires = Some(now().plus_days(40));
+    world.sell_with(near, false).await.unwrap();
+    assert_eq!(note_expiring(world.database(), &vendor()).await.unwrap(), 0);
+    let change = MailPolicyChange { expiring_days: Some(45), ..MailPolicyChange::default() };
+    let id = super::super::product(world.database(), None).await.unwrap().id;
+    let of_product = edit_mail_policy(world.database(), Some(&id), &change, |_| Ok(()), &vendor()).await;
+    assert!(matches!(of_product, Err(Failure::Usage(_))));
+    edit_mail_policy(world.database(), None, &change, |_| Ok(()), &vendor()).await.unwrap();
+    assert_eq!(note_expiring(world.database(), &vendor()).await.unwrap(), 1);
+    assert_eq!(note_expiring(world.database(), &vendor()).await.unwrap(), 0, "once");
+    assert_eq!(world.mail(now()).await.len(), 1);
+    world.is_sound().await;
 }
 
 #[tokio::test]

@@ -348,13 +348,13 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     let by_jane = sold_by(&authority, &jane).await.unwrap();
     let by_john = sold_by(&authority, &john).await.unwrap();
     let by_vendor = sold_by(&authority, &vendor()).await.unwrap();
-    set_suspended(database, by_jane, true, &jane).await.unwrap();
+    set_suspended(database, by_jane, (true, false), |_| Ok(()), &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
     edit(database, by_jane, (&said, None), how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
-        let refused = set_suspended(database, of_others, true, &jane).await.unwrap_err();
+        let refused = set_suspended(database, of_others, (true, false), |_| Ok(()), &jane).await.unwrap_err();
         // As if it were not there.
         assert_eq!(refused.name(), "unknown-license");
         let of_license = Filter::all(List::Seats).and("license", &of_others.to_string());
@@ -374,7 +374,7 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let license = sold_by(&authority, &vendor()).await.unwrap();
     let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some(PRODUCT)).await;
     let database = authority.service.database();
-    assert!(set_suspended(database, license, true, &ours).await.unwrap());
+    assert!(set_suspended(database, license, (true, false), |_| Ok(()), &ours).await.unwrap().changes);
     // As if the ledger had another product, whose token this is.
     let bearer = Bearer::new(
         Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
@@ -382,7 +382,7 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
         Arc::default(),
     );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
-    let refused = set_suspended(database, license, false, &theirs).await.unwrap_err();
+    let refused = set_suspended(database, license, (false, false), |_| Ok(()), &theirs).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
@@ -441,7 +441,10 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
     let database = authority.service.database();
     let (_, reads) = token(&authority, &[Scope::LicensesRead], None).await;
     for _ in 0..50 {
-        assert_eq!(set_suspended(database, license, true, &reads).await.unwrap_err().name(), "forbidden");
+        assert_eq!(
+            set_suspended(database, license, (true, false), |_| Ok(()), &reads).await.unwrap_err().name(),
+            "forbidden"
+        );
         assert_eq!(sold_by(&authority, &reads).await.unwrap_err().name(), "forbidden");
     }
     let first = [format!("suspend of license {license}"), format!("sell of product {PRODUCT}")];
@@ -471,6 +474,58 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
         assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { .. })));
     }
     assert_eq!(refused_as(&authority).await.split_off(4), ["extend: quota-used-up"]);
+}
+
+#[tokio::test]
+async fn an_account_has_a_quota_of_its_own_until_its_role_changes() {
+    let authority = Authority::new().await;
+    let database = authority.service.database();
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let edit: Said = serde_json::from_value(serde_json::json!({ "expires_days": 1 })).unwrap();
+    super::super::edit(database, license, (&edit, None), Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
+    account(&authority, "jane", Role::Support).await;
+    let jane = signed_in(&authority, "jane").await;
+    let extend = async || {
+        let how = Changing::default();
+        super::super::extend(database, license, Extension::Days(1), how, |_| Ok(()), &jane).await
+    };
+    let set = async |most| {
+        let change = AccountChange::Quota(Act::Extend, most);
+        super::super::change_account(database, "jane", change, &vendor()).await
+    };
+    let quota = async || {
+        let accounts = super::super::accounts(database, &vendor()).await.unwrap();
+        accounts.iter().find(|account| account.name == "jane").unwrap().quota(Act::Extend)
+    };
+    let is_sound = async || {
+        let verified = super::super::verify(database, &authority.path("keys"), &vendor()).await.unwrap();
+        assert_eq!(verified.found, 0, "{:?}", verified.findings);
+    };
+    assert!(set(Some(2)).await.unwrap() && !set(Some(2)).await.unwrap());
+    for _ in 0..2 {
+        extend().await.unwrap();
+    }
+    assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 2, .. })));
+    // What was done counts for the new one, and she is signed in still.
+    assert!(set(Some(3)).await.unwrap());
+    extend().await.unwrap();
+    assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 3, .. })));
+    assert!(matches!(set(Some(10_001)).await, Err(Failure::Usage(_))));
+    let of_none = AccountChange::Quota(Act::Sell, Some(1));
+    let refused = super::super::change_account(database, "jane", of_none, &vendor()).await;
+    assert!(matches!(refused, Err(Failure::Usage(text)) if text.contains("reset-counters, extend")));
+    is_sound().await;
+    assert!(set(None).await.unwrap());
+    assert_eq!(quota().await, Some(20));
+    assert!(set(Some(5)).await.unwrap());
+    for (role, expected) in [(Role::Vendor, None), (Role::Support, Some(20))] {
+        let change = AccountChange::Role(role);
+        super::super::change_account(database, "jane", change, &vendor()).await.unwrap();
+        assert_eq!(quota().await, expected);
+    }
+    is_sound().await;
 }
 
 #[tokio::test]
@@ -552,7 +607,7 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     let file = nodelock::authority::ActivationFile::read(&request()).unwrap();
     let refused = service.activate(file, Some(other), &machine).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
-    let refused = set_suspended(database, license, true, &machine).await.unwrap_err();
+    let refused = set_suspended(database, license, (true, false), |_| Ok(()), &machine).await.unwrap_err();
     assert_eq!(refused.name(), "forbidden");
 }
 

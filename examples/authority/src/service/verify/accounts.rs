@@ -1,10 +1,10 @@
 //! Accounts, sessions and tokens.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use nodelock::LicenseId;
 
-use super::{Findings, Known, row::Row};
+use super::{super::accounts::USUAL, Findings, Known, row::Row};
 use crate::{
     domain::{Account, Credential, Finding, check_name},
     failure::Result,
@@ -40,6 +40,12 @@ pub(super) async fn look(
                 row.expect("record", account.role.name() == noted.role, "it has another role than was noted");
                 let is_noted = account.disabled == noted.disabled;
                 row.expect("record", is_noted, "it is not what was noted of its being disabled");
+                let quotas = account.quotas.iter().map(|(act, most)| (act.name(), most.to_string()));
+                let quotas: BTreeMap<_, _> = quotas.collect();
+                let of_audit = noted.quotas.iter().filter(|(_, most)| *most != USUAL);
+                let of_audit: BTreeMap<_, _> =
+                    of_audit.map(|(act, most)| (act.as_str(), most.clone())).collect();
+                row.expect("record", quotas == of_audit, "it has other quotas than were noted");
             }
         }
         match vault.filter(|vault| vault.has_sealed_second_factor(&account.totp)) {

@@ -1,7 +1,7 @@
 //! The audit, line by line: whether each could have been written, and what it says of licenses and seats.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::IpAddr,
 };
 
@@ -143,6 +143,8 @@ pub(super) struct NotedAccount {
     /// By its name.
     pub(super) role: String,
     pub(super) disabled: Option<Timestamp>,
+    /// By the names of their acts.
+    pub(super) quotas: BTreeMap<String, String>,
 }
 
 /// What it says of a token or a deployment key.
@@ -294,16 +296,25 @@ impl Audit {
                     ("policies-edited", _) => self.policies = Some(noted_after(&detail).to_owned()),
                     ("account-created", _) => {
                         let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
-                        let noted = NotedAccount { created: at, role: role.to_owned(), disabled: None };
+                        let (role, quotas) = (role.to_owned(), BTreeMap::new());
+                        let noted = NotedAccount { created: at, role, disabled: None, quotas };
                         self.accounts.insert(name.to_owned(), noted);
                     }
                     ("account-changed", _) => {
                         let (name, what) = detail.split_once(": ").unwrap_or((&detail, ""));
                         if let Some(account) = self.accounts.get_mut(name) {
+                            if let Some((act, most)) =
+                                what.strip_prefix("quota ").and_then(|of| of.split_once(": "))
+                            {
+                                account.quotas.insert(act.to_owned(), most.to_owned());
+                            }
                             match (what, what.rsplit_once(" -> ")) {
                                 ("disabled", _) => account.disabled = Some(at),
                                 ("enabled", _) => account.disabled = None,
-                                (_, Some((_, role))) => role.clone_into(&mut account.role),
+                                (_, Some((_, role))) => {
+                                    role.clone_into(&mut account.role);
+                                    account.quotas.clear();
+                                }
                                 _ => {}
                             }
                         }
@@ -364,7 +375,12 @@ impl Audit {
                     self.created.entry(license).or_insert((at, Sold::default()));
                 }
             }
-            None if is_event => self.look_at_seat(row, &action, license, at, &detail),
+            None if is_event => {
+                // What is left of it: a person's words may have been erased.
+                let personal = row.text_or_null("personal").flatten().unwrap_or_default();
+                let words = if personal.is_empty() { detail } else { personal };
+                self.look_at_seat(row, &action, license, at, &words);
+            }
             None => row.wrong("action", "there is no such act"),
         }
     }

@@ -60,7 +60,7 @@ pub(crate) const UNSEEN: [(&str, &str); 97] = [
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
     (
         "account.record",
-        "what is kept of a person's secrets and quotas is noted nowhere else; name, role and times are noted",
+        "a person's secrets and what counted for quotas are noted nowhere else; name, role, times and quotas are",
     ),
     ("session.hash", "the token is not kept; its length is checked"),
     ("session.account", "who signed in is noted in words alone; it must be an account there is"),

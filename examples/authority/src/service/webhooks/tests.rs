@@ -97,7 +97,9 @@ async fn sold(authority: &Authority) -> LicenseId {
 
 async fn suspend_and_resume(authority: &Authority, license: LicenseId) {
     for suspended in [true, false] {
-        set_suspended(authority.service.database(), license, suspended, &vendor()).await.unwrap();
+        set_suspended(authority.service.database(), license, (suspended, false), |_| Ok(()), &vendor())
+            .await
+            .unwrap();
     }
 }
 

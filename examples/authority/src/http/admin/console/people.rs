@@ -13,7 +13,7 @@ use super::{
     license::done,
     view::{Block, Cell, Content, Facts, Field, Form as FormBlock, Input, Link, Notice, Row, Table, Tone},
     visitor::encoded,
-    words::Words,
+    words::{Words, say},
 };
 use crate::{
     domain::{
@@ -78,6 +78,11 @@ pub(super) async fn account(visitor: &Visitor, asked: &Asked) -> Shown {
         .fact(words.state, state(words, &account))
         .fact(words.recovery_codes, Cell::new(account.recovery.len().to_string()))
         .fact(words.made_on, Cell::time(account.created));
+    let quota = |act: &Act| Some((act.name(), account.quota(*act)?));
+    let facts = Act::ALL
+        .iter()
+        .filter_map(quota)
+        .fold(facts, |facts, (act, most)| facts.fact(say(words.quota, &[act]), Cell::new(most.to_string())));
     let able = if account.disabled.is_some() { Deed::EnableAccount } else { Deed::DisableAccount };
     let deeds = [Deed::ChangeRole, Deed::ChangePassword, Deed::NewSecondFactor, able];
     let links = deeds.map(|deed| Link::new(deed.address(&[&account.name]), deed.name(words)));

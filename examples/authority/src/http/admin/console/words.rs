@@ -326,6 +326,7 @@ words! {
     account_made: "The account is made", "Das Konto ist erstellt";
     account_changed: "The account is changed", "Das Konto ist geändert";
     shown_once: "Note it down now. It is shown this once.", "Notieren Sie es jetzt. Es wird nur dieses eine Mal angezeigt.";
+    quota: "{0}, at most within 30 days", "{0}, höchstens in 30 Tagen";
     recovery_codes: "Recovery codes", "Wiederherstellungscodes";
     authenticator_secret: "Secret for the authenticator", "Geheimnis für die Authenticator-App";
     authenticator_link: "The same as a link", "Dasselbe als Link";

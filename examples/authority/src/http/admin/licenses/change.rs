@@ -11,7 +11,7 @@ use super::{
         customers::customer_id,
         description::{ActRefusals, BasedRefusals},
         etag,
-        once::{JsonText, Nothing, Posted, once},
+        once::{JsonText, Posted, once},
     },
     LicenseBody, license_id, text,
 };
@@ -117,6 +117,9 @@ pub(in super::super) struct Later {
     /// The first second at which it is no longer valid.
     #[schema(format = "date-time")]
     until: Option<String>,
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    pub(in super::super) dry_run: bool,
 }
 
 impl Later {
@@ -223,11 +226,47 @@ pub(in super::super) async fn extend(
     .await
 }
 
+/// What a license that is stopped, goes on or ends has.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub(crate) struct Halted {
+    pub(crate) seats: SeatCount,
+    /// Until when the last of their devices goes on; none where no seat is taken, and where one has no end.
+    #[schema(format = "date-time")]
+    pub(crate) runs_until: Option<String>,
+    /// How many requests for approval are forgotten.
+    pub(crate) requests: u64,
+}
+
+impl From<&service::Halted> for Halted {
+    fn from(halted: &service::Halted) -> Self {
+        let service::Halted { seats, taken, until, requests, .. } = *halted;
+        let runs_until = text(until.filter(|until| *until != Timestamp::MAX));
+        Self { seats: SeatCount { total: seats, taken }, runs_until, requests }
+    }
+}
+
+/// Whether anything is done. It may be left out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct Trying {
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    dry_run: bool,
+}
+
 #[derive(Serialize, Deserialize, ToSchema)]
 pub(crate) struct Suspended {
     pub(crate) suspended: bool,
     /// Whether it was otherwise before.
     pub(crate) changed: bool,
+    #[serde(flatten)]
+    pub(crate) halted: Halted,
+}
+
+impl Suspended {
+    pub(crate) fn of(suspended: bool, halted: &service::Halted) -> Self {
+        Self { suspended, changed: halted.changes, halted: halted.into() }
+    }
 }
 
 /// Issue nothing for a license until it is resumed
@@ -238,11 +277,12 @@ pub(crate) struct Suspended {
     path = "/v1/admin/licenses/{id}/suspend",
     operation_id = "suspend",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Option<Trying>,
     responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
 )]
 pub(in super::super) async fn suspend(
     Path(id): Path<String>,
-    posted: Posted<Nothing>,
+    posted: Posted<Trying>,
 ) -> Result<JsonText, Problem> {
     set_suspended(id, true, posted).await
 }
@@ -253,23 +293,24 @@ pub(in super::super) async fn suspend(
     path = "/v1/admin/licenses/{id}/resume",
     operation_id = "resume",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Option<Trying>,
     responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
 )]
 pub(in super::super) async fn resume(
     Path(id): Path<String>,
-    posted: Posted<Nothing>,
+    posted: Posted<Trying>,
 ) -> Result<JsonText, Problem> {
     set_suspended(id, false, posted).await
 }
 
-async fn set_suspended(id: String, suspended: bool, posted: Posted<Nothing>) -> Result<JsonText, Problem> {
+async fn set_suspended(id: String, suspended: bool, posted: Posted<Trying>) -> Result<JsonText, Problem> {
     let act = if suspended { Act::Suspend } else { Act::Resume };
-    once(posted, act, move |call, _: Nothing| async move {
-        let database = call.server.service.database();
-        let id = license_id(&id)?;
-        call.keep_along(&Suspended { suspended, changed: true })?;
-        let changed = service::set_suspended(database, id, suspended, &call.caller.occasion).await?;
-        Ok(Suspended { suspended, changed })
+    once(posted, act, move |call, asked: Trying| async move {
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let (id, how) = (license_id(&id)?, (suspended, asked.dry_run));
+        let hand_over = |halted: &service::Halted| call.keep_along(&Suspended::of(suspended, halted));
+        let halted = service::set_suspended(database, id, how, hand_over, occasion).await?;
+        Ok(Suspended::of(suspended, &halted))
     })
     .await
 }
@@ -277,15 +318,19 @@ async fn set_suspended(id: String, suspended: bool, posted: Posted<Nothing>) -> 
 /// Why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct Reason {
+pub(in super::super) struct Ending {
     /// For the audit.
     #[schema(max_length = 1024)]
     reason: String,
+    /// Change nothing, and tell what it would come to.
+    #[serde(default)]
+    dry_run: bool,
 }
 
-impl Reason {
-    pub(in super::super) fn line(self) -> Result<String, Problem> {
-        reason(self.reason)
+impl Ending {
+    /// Why, and whether it is a dry run.
+    pub(in super::super) fn read(self) -> Result<(String, bool), Problem> {
+        Ok((reason(self.reason)?, self.dry_run))
     }
 }
 
@@ -302,6 +347,14 @@ pub(crate) struct Voided {
     pub(crate) id: String,
     /// Whether it was not void before.
     pub(crate) changed: bool,
+    #[serde(flatten)]
+    pub(crate) halted: Halted,
+}
+
+impl From<&service::Halted> for Voided {
+    fn from(halted: &service::Halted) -> Self {
+        Self { id: halted.license.to_string(), changed: halted.changes, halted: halted.into() }
+    }
 }
 
 /// End a license for good
@@ -313,19 +366,19 @@ pub(crate) struct Voided {
     path = "/v1/admin/licenses/{id}/void",
     operation_id = "void",
     params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
-    request_body = Reason,
+    request_body = Ending,
     responses((status = 200, description = "Done, now or before.", body = Voided), ActRefusals),
 )]
 pub(in super::super) async fn void(
     Path(id): Path<String>,
-    posted: Posted<Reason>,
+    posted: Posted<Ending>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::Edit, |call, reason: Reason| async move {
-        let (id, reason) = (license_id(&id)?, reason.line()?);
-        let database = call.server.service.database();
-        call.keep_along(&Voided { id: id.to_string(), changed: true })?;
-        let changed = service::void(database, id, &reason, &call.caller.occasion).await?;
-        Ok(Voided { id: id.to_string(), changed })
+    once(posted, Act::Edit, |call, asked: Ending| async move {
+        let (id, (reason, dry_run)) = (license_id(&id)?, asked.read()?);
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let hand_over = |halted: &service::Halted| call.keep_along(&Voided::from(halted));
+        let halted = service::void(database, id, (&reason, dry_run), hand_over, occasion).await?;
+        Ok(Voided::from(&halted))
     })
     .await
 }

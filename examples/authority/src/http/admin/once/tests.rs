@@ -113,7 +113,8 @@ async fn whoever_may_only_write_is_answered_what_was_written() {
     assert_eq!((&seen["license"]["seats"]["total"], &seen["license"]["version"]), (&5.into(), &2.into()));
     // What changes nothing is kept as well.
     let same = call(&token, "same", &format!("{license}/resume"), &json!({}));
-    assert_eq!(authority.administer(same).await.json(), json!({ "suspended": false, "changed": false }));
+    let same = authority.administer(same).await.json();
+    assert_eq!((&same["suspended"], &same["changed"]), (&false.into(), &false.into()));
 }
 
 #[tokio::test]
