@@ -38,7 +38,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "There is nothing to give back. `nodelock status` says what there is, `nodelock code` shows earlier codes."
         }
         ErrorKind::TooManyOutstanding => {
-            "Hand the codes over (`nodelock code`) and take the receipts in (`nodelock receipt`)."
+            "Hand them in: `nodelock check-in` does so online. By hand: send the vendor what `nodelock code \
+             --format file --seat SEAT` writes of each, then `nodelock receipt FILE` with the receipt."
         }
         ErrorKind::UnreadableCode => {
             "Compare the license key with the one you received: 25 letters and digits in five groups."
@@ -84,10 +85,7 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
         }
-        ErrorKind::Unsupported => {
-            "Without a home directory, give a folder with --store. A proxy that cannot be used is set in the \
-             environment: HTTPS_PROXY, ALL_PROXY."
-        }
+        ErrorKind::Unsupported => "Without a home directory, give a folder with --store.",
         kind => return kind.advice(),
     })
 }
@@ -130,7 +128,7 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         Verdict::ClockSetBack { .. } => {
             "Check this machine's clock. If it is right, `nodelock check-in` brings the authority's word for it."
         }
-        Verdict::NotYetValid { .. } => "Check this machine's clock.",
+        Verdict::NotYetValid { .. } => "Wait for that day. If it has come, check this machine's clock.",
         Verdict::WrongMachine { reason: MachineReason::DeviceKey } => {
             "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: --store \
              and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the \

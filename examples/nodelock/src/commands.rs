@@ -30,8 +30,21 @@ const LONGEST_INPUT: u64 = 1024 * 1024;
 /// A file of root keys holds a handful of them.
 const LONGEST_ROOTS: u64 = 64 * 1024;
 
-pub fn run(arguments: &Arguments) -> Result<Report> {
+/// Where commands get their client from: from the arguments on this machine, and in tests from a machine of their own.
+pub trait Clients {
+    /// A client without a network.
+    fn offline(&self, common: &Common) -> Result<ClientBuilder>;
+    /// A client that knows where its authority is.
+    fn online(&self, common: &Common) -> Result<ClientBuilder>;
+}
+
+/// This machine, with its clock, its store and its network.
+pub struct ThisMachine;
+
+pub fn run(arguments: &Arguments, clients: &impl Clients) -> Result<Report> {
     let common = &arguments.common;
+    let client = || -> Result<Client> { Ok(clients.offline(common)?.build()?) };
+    let online = || -> Result<Client> { Ok(clients.online(common)?.build()?) };
     match &arguments.command {
         Command::Fingerprint { id: None } => Ok(fingerprint()),
         Command::Fingerprint { id: Some(application) } => {
@@ -40,20 +53,20 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Request { license_key, format, out, metadata, replace } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
-            let client = replacing(builder(common)?, replace).build()?;
+            let client = replacing(clients.offline(common)?, replace).build()?;
             request(&client, license_key.as_deref(), *format, out.as_deref(), metadata)
         }
         Command::Install { file } => {
-            let client = client(common)?;
+            let client = client()?;
             Ok(status::of_install(&client.accept(&read_input(file)?)?))
         }
-        Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Start { limit: 0 } => Ok(status::of_start(&client(common)?.start(Duration::ZERO)?)),
+        Command::Status => Ok(status::report(&client()?.check()?)),
+        Command::Start { limit: 0 } => Ok(status::of_start(&client()?.start(Duration::ZERO)?)),
         Command::Start { limit } => {
-            Ok(status::of_start(&online(common)?.start(Duration::from_secs((*limit).into()))?))
+            Ok(status::of_start(&online()?.start(Duration::from_secs((*limit).into()))?))
         }
         Command::Activate { license_key, metadata, replace, instead_of } => {
-            let client = replacing(online_builder(common)?, replace).build()?;
+            let client = replacing(clients.online(common)?, replace).build()?;
             let options = options(license_key.as_deref(), metadata);
             Ok(status::report(&client.online().activate(match instead_of {
                 Some(seat) => options.instead_of(*seat),
@@ -62,10 +75,10 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::CheckIn { offline: true, format, out } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
-            check_in(&client(common)?, *format, out.as_deref())
+            check_in(&client()?, *format, out.as_deref())
         }
         Command::CheckIn { offline: false, .. } => {
-            let client = online(common)?;
+            let client = online()?;
             let status = client.check()?;
             // There may be nothing to renew, and still something that the vendor must hear of.
             if status.license().is_none() && status.outstanding() > 0 {
@@ -74,14 +87,14 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             }
             Ok(status::report(&client.check_in()?))
         }
-        Command::Recover { offline: false } => Ok(status::report(&online(common)?.recover()?)),
+        Command::Recover { offline: false } => Ok(status::report(&online()?.recover()?)),
         Command::Recover { offline: true } => {
-            let client = client(common)?;
+            let client = client()?;
             client.recover_offline()?;
             request(&client, None, RequestFormat::Text, None, &[])
         }
         Command::Deactivate { offline: false, reason } => {
-            let client = online(common)?;
+            let client = online()?;
             let unmarked = AtomicBool::new(false);
             let watch = |progress| {
                 if progress == Progress::NoTombstone {
@@ -106,18 +119,18 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             }
         }
         Command::Deactivate { offline: true, reason } => {
-            Ok(deactivated(&client(common)?.deactivate_offline((*reason).into())?))
+            Ok(deactivated(&client()?.deactivate_offline((*reason).into())?))
         }
         Command::Code { format, seat, link, out } => {
             Payload::check_terminal(*format == CodeFormat::File, out.as_deref(), common.json)?;
-            code(&client(common)?, *format, *seat, link.as_deref(), out.as_deref())
+            code(&client()?, *format, *seat, link.as_deref(), out.as_deref())
         }
         Command::Receipt { file } => {
             let input = read_input(file)?;
-            Ok(status::of_receipt(&client(common)?.accept(&input)?))
+            Ok(status::of_receipt(&client()?.accept(&input)?))
         }
         Command::Cancel => {
-            let client = client(common)?;
+            let client = client()?;
             let cancelled = client.cancel()?;
             let (seat, time) = (cancelled.handle(), cancelled.time());
             let json = json!({
@@ -131,53 +144,50 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
     }
 }
 
-fn client(common: &Common) -> Result<Client> {
-    Ok(builder(common)?.build()?)
-}
-
 fn replacing(builder: ClientBuilder, replace: &Replace) -> ClientBuilder {
     builder.replace_license(replace.replace_license).replace_request(replace.replace_request)
 }
 
-/// A client that knows where its authority is.
-fn online(common: &Common) -> Result<Client> {
-    Ok(online_builder(common)?.build()?)
-}
-
-fn online_builder(common: &Common) -> Result<ClientBuilder> {
-    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| CommandError {
-        exit: USAGE,
-        ..CommandError::new(
-            "no-authority",
-            "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
-            "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
-             back.",
-        )
-    })?;
-    let mut options = HttpOptions::default();
-    if let Some(file) = &common.trust {
-        options = options.trust_pem(&read_input(file)?)?;
+impl Clients for ThisMachine {
+    fn online(&self, common: &Common) -> Result<ClientBuilder> {
+        let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| CommandError {
+            exit: USAGE,
+            ..CommandError::new(
+                "no-authority",
+                "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
+                "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
+                 back.",
+            )
+        })?;
+        let mut options = HttpOptions::default();
+        if let Some(file) = &common.trust {
+            options = options.trust_pem(&read_input(file)?)?;
+        }
+        Ok(self
+            .offline(common)?
+            .authority(Authority::new(url, options.build()?).plain_http(common.plain_http)))
     }
-    Ok(builder(common)?.authority(Authority::new(url, options.build()?).plain_http(common.plain_http)))
-}
 
-fn builder(common: &Common) -> Result<ClientBuilder> {
-    let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
-        CommandError::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
-    })?;
-    let mut builder = Client::builder(product, roots(common)?)
-        .application_version(env!("CARGO_PKG_VERSION"))
-        .describe_machine(common.describe_machine);
-    if let Some(folder) = &common.store {
-        // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
-        // store has them.
-        let store = match Store::per_user(product) {
-            Ok(usual) => usual.with_directory(folder),
-            Err(_) => Store::in_directory(folder, None),
-        };
-        builder = builder.store(store);
+    fn offline(&self, common: &Common) -> Result<ClientBuilder> {
+        let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
+            CommandError::usage(
+                "which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment",
+            )
+        })?;
+        let mut builder = Client::builder(product, roots(common)?)
+            .application_version(env!("CARGO_PKG_VERSION"))
+            .describe_machine(common.describe_machine);
+        if let Some(folder) = &common.store {
+            // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
+            // store has them.
+            let store = match Store::per_user(product) {
+                Ok(usual) => usual.with_directory(folder),
+                Err(_) => Store::in_directory(folder, None),
+            };
+            builder = builder.store(store);
+        }
+        Ok(builder)
     }
-    Ok(builder)
 }
 
 /// The report of an online deactivation that was acknowledged.
@@ -418,3 +428,6 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
     read.map_err(|error| CommandError::input(file, &error))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

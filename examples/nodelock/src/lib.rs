@@ -45,6 +45,12 @@
 mod advice;
 mod arguments;
 mod commands;
+#[cfg(test)]
+#[allow(dead_code, reason = "a computer can do more than the tests have it do")]
+mod desk;
+#[cfg(test)]
+#[path = "../../../tests/support/forms.rs"]
+mod forms;
 mod report;
 mod status;
 
@@ -56,6 +62,7 @@ use std::{
 
 use arguments::Arguments;
 use clap::Parser as _;
+use commands::ThisMachine;
 use report::{CommandError, Report};
 
 /// Runs the program on the arguments of the process. Returns its exit code, as said above.
@@ -65,7 +72,7 @@ pub fn main() -> ExitCode {
         Err(error) => return ExitCode::from(usage(&error)),
     };
     let json = arguments.common.json;
-    let code = match commands::run(&arguments) {
+    let code = match commands::run(&arguments, &ThisMachine) {
         Ok(report) => print(&report, json),
         Err(failure) => print_failure(&failure, json),
     };

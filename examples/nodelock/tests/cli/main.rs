@@ -1,10 +1,14 @@
 //! The command-line client through its whole life, offline.
 
+mod advice;
 #[allow(dead_code, reason = "the library's tests use all of it")]
 #[path = "../../../../tests/support/forms.rs"]
 mod forms;
 mod input;
 mod output;
+#[allow(dead_code, reason = "the library's tests use all of it")]
+#[path = "../../../../tests/support/responder.rs"]
+mod responder;
 mod schema;
 mod user;
 

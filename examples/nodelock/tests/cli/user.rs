@@ -30,8 +30,12 @@ pub struct User {
 
 impl User {
     pub fn new(vendor: &Vendor) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        Self { home, store: "store", product: vendor.ledger.terms[0].product.clone(), root: vendor.root }
+        Self { product: vendor.ledger.terms[0].product.clone(), ..Self::of(vendor.root) }
+    }
+
+    /// Of the vendor with that root.
+    pub fn of(root: PublicKey) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), store: "store", product: PRODUCT.to_owned(), root }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
