@@ -282,9 +282,8 @@ fn a_deployment_key_is_read_from_a_file_and_shown_by_nothing() {
     ask(&binary, "usage", 2, "no deployment key is in it");
     ask(&missing, "input", 1, "missing");
     for words in [&[][..], &["--json"]] {
-        let asked =
-            [&["activate", "--authority", "http://127.0.0.1:1", "--deployment-key-file", &one], words]
-                .concat();
+        let asked = ["activate", "--authority", "http://127.0.0.1:1", "--deployment-key-file", &one];
+        let asked = [words, &asked].concat();
         let output = user.output(&asked);
         let said = [output.stdout, output.stderr].concat();
         assert_eq!(output.status.code(), Some(1));
