@@ -565,6 +565,16 @@ enum nodelock_status
    */
   NODELOCK_REQUEST_REFUSED = 83,
   /**
+   * Nobody has that deployment key, or it has ended, was revoked, or is another kind of credential. The
+   * request stays pending: with a deployment key that is valid it gets its license.
+   */
+  NODELOCK_DEPLOYMENT_KEY_REFUSED = 84,
+  /**
+   * As many machines as the deployment key was made for have had their seats with it. The request stays
+   * pending: with another deployment key it gets its license.
+   */
+  NODELOCK_DEPLOYMENT_KEY_USED_UP = 85,
+  /**
    * A fault of the library. The client that it happened in does nothing any more; free it and make a new
    * one.
    */
@@ -699,7 +709,7 @@ typedef struct nodelock_license nodelock_license;
 
 /**
  * A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license
- * keys and proofs: log its address, not its content.
+ * keys, proofs and credentials: log its address, not its content.
  */
 typedef struct nodelock_post nodelock_post;
 
@@ -1162,6 +1172,21 @@ NODELOCK_MUST_USE
 nodelock_status nodelock_config_set_plain_http(nodelock_config *config,
                                                bool allowed,
                                                nodelock_error **error);
+
+/**
+ * The deployment key that a machine which nobody sits at takes its seat with: nodelock_client_activate() and
+ * nodelock_client_start() ask with it for a seat without a license key, and nothing else does. White space around it
+ * does not count. NULL for none, which is the default.
+ *
+ * It is sent to the authority alone, as the header `Authorization` (nodelock_post_authorization()), and is in no
+ * store. NODELOCK_DEPLOYMENT_KEY_REFUSED and NODELOCK_DEPLOYMENT_KEY_USED_UP leave the request pending.
+ * nodelock_client_new() refuses what is not 1 to 1,024 signs of ASCII in a row.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_deployment_key(nodelock_config *config,
+                                                   const char *deployment_key,
+                                                   nodelock_error **error);
 
 /**
  * How long one exchange with the authority may take, in milliseconds: 1 to 3,600,000; and how often an online call
@@ -2149,7 +2174,8 @@ nodelock_status nodelock_client_start(const nodelock_client *client,
 /**
  * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
  * answer and checks. `license_key` may be NULL as there, `details` and `call` too. Where the details name a seat to
- * replace, a request that waits for a seat of the same license is taken back first.
+ * replace, a request that waits for a seat of the same license is taken back first. Without a license key it asks with
+ * the deployment key, if one was set (nodelock_config_set_deployment_key()), and for a trial otherwise.
  *
  * When the authority refuses for good, the request is taken back and nothing is pending any more:
  * NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with
@@ -2241,6 +2267,13 @@ NODELOCK_API const uint8_t *nodelock_post_data(const nodelock_post *post, size_t
  * What the library calls itself: the `User-Agent`. NULL for NULL.
  */
 NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
+
+/**
+ * The header `Authorization`; NULL for no such header, and for NULL. Send it as it is, to this address and to no other
+ * one: it is a secret. Without it a deployment key (nodelock_config_set_deployment_key()) does nothing.
+ */
+NODELOCK_API
+const char *nodelock_post_authorization(const nodelock_post *post);
 
 /**
  * How many bytes of an answer are looked at: no need to read on beyond that.
@@ -3978,6 +4011,31 @@ nodelock_status nodelock_test_authority_sell(const nodelock_test_authority *auth
                                              const char *other_terms,
                                              nodelock_bytes **license_key,
                                              nodelock_error **error);
+
+/**
+ * Makes a deployment key that so many machines may take a seat of a license with
+ * (nodelock_config_set_deployment_key()), as text. No clock ends it.
+ *
+ * NODELOCK_UNKNOWN_LICENSE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_new_deployment_key(const nodelock_test_authority *authority,
+                                                           const char *license_key,
+                                                           uint32_t most,
+                                                           nodelock_bytes **deployment_key,
+                                                           nodelock_error **error);
+
+/**
+ * Revokes a deployment key: the next request with it is refused. The seats that were taken with it stay.
+ *
+ * NODELOCK_DEPLOYMENT_KEY_REFUSED: nobody has that one.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_revoke_deployment_key(const nodelock_test_authority *authority,
+                                                              const char *deployment_key,
+                                                              nodelock_error **error);
 
 /**
  * Changes the terms of a license by the members of a JSON object, such as `{"suspended": true}`. What devices hold

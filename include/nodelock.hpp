@@ -246,6 +246,8 @@ public:
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &plain_http(bool allowed) { return set(nodelock_config_set_plain_http, allowed); }
+    // For activations without a license key, by machines that nobody sits at.
+    config &deployment_key(std::string_view key) { return set(nodelock_config_set_deployment_key, detail::text(key)); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.
     config &transport(transport_function function) {

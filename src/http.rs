@@ -12,7 +12,7 @@ use std::{
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{
     Client, Proxy, Url,
-    header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
     redirect::Policy,
 };
 use rustls::{
@@ -322,12 +322,20 @@ impl HttpTransport {
             ProxySetting::None => builder.no_proxy(),
             ProxySetting::Explicit(proxy, _) => builder.no_proxy().proxy(Proxy::clone(proxy)),
         };
-        let mut response = builder
+        let mut request = builder
             .build()
             .map_err(classify)?
             .post(post.url)
             .header(USER_AGENT, post.user_agent)
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = post.authorization {
+            let no_header = |_| Error::new(ErrorKind::InvalidInput, "the authorization cannot be a header");
+            let mut value = HeaderValue::from_str(authorization).map_err(no_header)?;
+            // No text of the HTTP library shows it.
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let mut response = request
             .body(post.body.to_vec())
             .send()
             .await

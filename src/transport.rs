@@ -21,6 +21,9 @@ pub struct Post<'a> {
     pub body: &'a [u8],
     /// What the library calls itself.
     pub user_agent: &'a str,
+    /// The header `Authorization`; none for no such header. It is a secret: it goes to this address and to no other
+    /// one, and into no log.
+    pub authorization: Option<&'a str>,
     /// How many bytes of an answer are looked at; a longer one is an error.
     pub limit: usize,
     /// How long the whole exchange may take.
@@ -39,14 +42,14 @@ impl<'a> Post<'a> {
     /// assert_eq!(post.limit, 1 << 20);
     /// ```
     pub fn new(url: &'a str, body: &'a [u8], timeout: Duration, cancel: &'a CancelToken) -> Self {
-        Self { url, body, user_agent: USER_AGENT, limit: 1 << 20, timeout, cancel }
+        Self { url, body, user_agent: USER_AGENT, authorization: None, limit: 1 << 20, timeout, cancel }
     }
 }
 
 /// What the library calls itself.
 pub(crate) const USER_AGENT: &str = concat!("nodelock/", env!("CARGO_PKG_VERSION"));
 
-/// Without the body, which holds license keys and proofs.
+/// Without the body and the authorization, which hold license keys, proofs and credentials.
 impl fmt::Debug for Post<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").field("url", &self.url).field("timeout", &self.timeout).finish_non_exhaustive()

@@ -15,7 +15,7 @@ const ABI_VERSION = 1;
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
 export const Status = {
   UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81, APPROVAL_WANTED: 82,
-  REQUEST_REFUSED: 83,
+  REQUEST_REFUSED: 83, DEPLOYMENT_KEY_REFUSED: 84, DEPLOYMENT_KEY_USED_UP: 85,
 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Replace = { LICENSE: 1, REQUEST: 2 };
@@ -101,6 +101,7 @@ for (const [name, parameters] of [
     ['config_set_application_version', 'nodelock_config *, const char *'],
     ['config_set_replace', 'nodelock_config *, uint32_t'],
     ['config_set_describe_machine', 'nodelock_config *, bool'],
+    ['config_set_deployment_key', 'nodelock_config *, const char *'],
     ['client_new', 'const nodelock_config *, _Out_ nodelock_client **'],
     ['client_check', 'const nodelock_client *, _Out_ nodelock_license **'],
     ['client_observe', 'const nodelock_client *, _Out_ bool *'],
@@ -302,9 +303,10 @@ const working = new Set();
 /** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. `replace` is
  *  what a request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a
  *  request that is pending, or both, added. `describe` has requests and check-ins say what people call this
- *  computer, and its system. `test` is a computer of nodelock_testing.js, for tests without a server. */
+ *  computer, and its system. `deploymentKey` is for machines that nobody sits at: with it `activate(null)` takes a seat.
+ *  `test` is a computer of nodelock_testing.js, for tests without a server. */
 export class Client extends Owned {
-    constructor(product, { roots = [], authority, store, version, replace = 0, describe = false, test }) {
+    constructor(product, { roots = [], authority, store, version, replace = 0, describe = false, deploymentKey, test }) {
         const config = get('config_new', text(product));
         try {
             for (const root of roots) perform('config_add_root', config, text(root));
@@ -313,6 +315,7 @@ export class Client extends Owned {
             if (version) perform('config_set_application_version', config, text(version));
             if (replace) perform('config_set_replace', config, replace);
             if (describe) perform('config_set_describe_machine', config, true);
+            if (deploymentKey) perform('config_set_deployment_key', config, text(deploymentKey));
             if (test) test.setUp(config, Boolean(store));
             super('client', get('client_new', config));
         } finally {

@@ -27,6 +27,8 @@ try {
         ['test_authority_new', 'const char *, _Out_ nodelock_test_authority **'],
         ['test_authority_sell', 'nodelock_test_authority *, const char *, _Out_ nodelock_bytes **'],
         ['test_authority_change_terms', 'nodelock_test_authority *, const char *, const char *'],
+        ['test_authority_new_deployment_key', 'nodelock_test_authority *, const char *, uint32_t, _Out_ nodelock_bytes **'],
+        ['test_authority_revoke_deployment_key', 'nodelock_test_authority *, const char *'],
         ['test_authority_release', 'nodelock_test_authority *, const char *, const char *'],
         ['test_authority_set_time', 'nodelock_test_authority *, uint64_t'],
         ['test_authority_advance', 'nodelock_test_authority *, uint64_t'],
@@ -72,6 +74,14 @@ export class Authority extends Owned {
     changeTerms(licenseKey, terms) {
         perform('test_authority_change_terms', this.pointer, text(licenseKey), JSON.stringify(terms));
     }
+
+    /** Makes a deployment key that so many machines may take a seat of a license with, for Client's `deploymentKey`. */
+    newDeploymentKey(licenseKey, most) {
+        return takenBytes('test_authority_new_deployment_key', this.pointer, text(licenseKey), most).toString();
+    }
+
+    /** The next request with it is refused. The seats that were taken with it stay. */
+    revokeDeploymentKey(key) { perform('test_authority_revoke_deployment_key', this.pointer, text(key)); }
 
     /** How many seats of a license are taken. */
     taken(licenseKey) { return look.test_authority_taken(this.pointer, text(licenseKey)); }

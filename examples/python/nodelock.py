@@ -23,6 +23,7 @@ UNLIMITED = 2**64 - 1
 NO_FREE_SEAT = 71
 TRIAL_USED = 81
 APPROVAL_WANTED, REQUEST_REFUSED = 82, 83
+DEPLOYMENT_KEY_REFUSED, DEPLOYMENT_KEY_USED_UP = 84, 85
 UNREACHABLE = 60
 CANCELLED = 62
 UNSUPPORTED = 2
@@ -51,6 +52,7 @@ _STATUS = {
     "config_set_application_version": (c_void_p, c_char_p),
     "config_set_replace": (c_void_p, c_uint32),
     "config_set_describe_machine": (c_void_p, c_bool),
+    "config_set_deployment_key": (c_void_p, c_char_p),
     "client_new": (c_void_p, _Out),
     "client_check": (c_void_p, _Out),
     "client_observe": (c_void_p, POINTER(c_bool)),
@@ -397,11 +399,13 @@ class Client(_Object):
     Without `store`, a directory, the license is kept in the user's profile. `replace` is what a request for another
     license key puts in its place: REPLACE_LICENSE for a license that is valid, REPLACE_REQUEST for a request that is
     pending, or both, added. `describe` has requests and check-ins say what people call this computer, and its system.
-    `test` is a computer of nodelock_testing, for tests without a server.
+    `deployment_key` is for machines that nobody sits at: with it `activate(None)` takes a seat. `test` is a computer of
+    nodelock_testing, for tests without a server.
     """
 
     def __init__(
-        self, product, roots, *, authority=None, store=None, version=None, replace=0, describe=False, test=None
+        self, product, roots, *, authority=None, store=None, version=None, replace=0, describe=False,
+        deployment_key=None, test=None
     ):
         config = _Config(_get("config_new", _bytes(product)))
         for root in roots:
@@ -416,6 +420,8 @@ class Client(_Object):
             _do("config_set_replace", config, replace)
         if describe:
             _do("config_set_describe_machine", config, True)
+        if deployment_key is not None:
+            _do("config_set_deployment_key", config, _bytes(deployment_key))
         if test is not None:
             test.set_up(config, store is not None)
         super().__init__(_get("client_new", config))

@@ -31,6 +31,8 @@ _FALLIBLE = {
     "test_authority_new": (c_char_p, _Out),
     "test_authority_sell": (c_void_p, c_char_p, _Out),
     "test_authority_change_terms": (c_void_p, c_char_p, c_char_p),
+    "test_authority_new_deployment_key": (c_void_p, c_char_p, c_uint32, _Out),
+    "test_authority_revoke_deployment_key": (c_void_p, c_char_p),
     "test_authority_release": (c_void_p, c_char_p, c_char_p),
     "test_authority_set_time": (c_void_p, c_uint64),
     "test_authority_advance": (c_void_p, c_uint64),
@@ -88,6 +90,15 @@ class Authority:
     def change_terms(self, license_key, **terms):
         """What devices hold says so after their next renewal."""
         nodelock._do("test_authority_change_terms", self, nodelock._bytes(license_key), json.dumps(terms).encode())
+
+    def new_deployment_key(self, license_key, most):
+        """Makes a deployment key that so many machines may take a seat of a license with, for Client's
+        `deployment_key`."""
+        return _taken_bytes("test_authority_new_deployment_key", self, nodelock._bytes(license_key), most).decode()
+
+    def revoke_deployment_key(self, key):
+        """The next request with it is refused. The seats that were taken with it stay."""
+        nodelock._do("test_authority_revoke_deployment_key", self, nodelock._bytes(key))
 
     def taken(self, license_key):
         """How many seats of a license are taken."""

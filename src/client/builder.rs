@@ -6,6 +6,9 @@ use std::{
 };
 
 #[cfg(feature = "transport")]
+use zeroize::Zeroizing;
+
+#[cfg(feature = "transport")]
 use super::Authority;
 #[cfg(any(feature = "description", feature = "testing"))]
 use super::description;
@@ -57,6 +60,8 @@ pub struct ClientBuilder {
     replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
+    #[cfg(feature = "transport")]
+    deployment_key: Option<Zeroizing<String>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -78,6 +83,8 @@ impl ClientBuilder {
             replace: Replace::default(),
             #[cfg(feature = "transport")]
             authority: None,
+            #[cfg(feature = "transport")]
+            deployment_key: None,
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             prober: Box::new(Probe::this_machine),
@@ -289,6 +296,31 @@ impl ClientBuilder {
         self
     }
 
+    /// The deployment key that a machine which nobody sits at takes its seat with: activations without a license key
+    /// ask with it, and nothing else does. White space around it does not count, so a file may be read as it is.
+    /// Default: none.
+    ///
+    /// It is sent to the authority alone, as the header `Authorization`, and kept by this client alone: the store has
+    /// none of it, and so has no image that the store is in. Offline there is nothing like it; the vendor assigns a
+    /// license to a request without a key by hand.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(10)?;
+    /// # let secret = authority.vendor().new_deployment_key(&license_key, 2)?;
+    /// use nodelock::ActivationRequestOptions;
+    ///
+    /// let client = authority.client(&Machine::new("runner")).deployment_key(secret).build()?;
+    /// assert!(client.activate(ActivationRequestOptions::new())?.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    #[cfg(feature = "transport")]
+    pub fn deployment_key(mut self, key: impl Into<String>) -> Self {
+        self.deployment_key = Some(Zeroizing::new(key.into()));
+        self
+    }
+
     /// Where the time comes from. Default: [`SystemClock`].
     ///
     /// ```
@@ -341,9 +373,9 @@ impl ClientBuilder {
     /// The client. Nothing is read or written yet.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
-    /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or
-    /// attempts are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home
-    /// directory.
+    /// id or version out of bounds, a deployment key that is not 1 to 1,024 signs of ASCII in a row, or an authority
+    /// whose address cannot be or is not `https`, or whose time or attempts are out of bounds, and with
+    /// [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
     ///
     /// ```
     /// # use nodelock::{Client, ErrorKind, Roots, Store};
@@ -368,6 +400,8 @@ impl ClientBuilder {
             Some(store) => store,
             None => Store::per_user(&self.product)?,
         };
+        #[cfg(feature = "transport")]
+        let authorization = self.deployment_key.map(|key| authorization(&key)).transpose()?;
         let tag_key = TagKey::new(self.salt.as_deref().unwrap_or(&self.product), &self.product);
         Ok(Client {
             product: self.product,
@@ -383,6 +417,8 @@ impl ClientBuilder {
             replace: self.replace,
             #[cfg(feature = "transport")]
             authority: self.authority,
+            #[cfg(feature = "transport")]
+            authorization,
             clock: self.clock,
             random: self.random,
             prober: self.prober,
@@ -392,6 +428,24 @@ impl ClientBuilder {
             next_lapse: Mutex::new(None),
         })
     }
+}
+
+/// More than any deployment key has.
+#[cfg(feature = "transport")]
+const LONGEST_DEPLOYMENT_KEY: usize = 1024;
+
+/// The header for a deployment key. No error repeats the key.
+#[cfg(feature = "transport")]
+fn authorization(key: &str) -> Result<Zeroizing<String>> {
+    let key = key.trim();
+    if !(1..=LONGEST_DEPLOYMENT_KEY).contains(&key.len()) {
+        return Err(Error::length("deployment key", "bytes", key.len(), 1, LONGEST_DEPLOYMENT_KEY));
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let text = "the deployment key must be one word of ASCII letters, digits and signs";
+        return Err(Error::new(ErrorKind::InvalidInput, text));
+    }
+    Ok(Zeroizing::new(format!("Bearer {key}")))
 }
 
 impl fmt::Debug for ClientBuilder {

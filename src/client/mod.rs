@@ -95,6 +95,9 @@ pub struct Client {
     replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
+    /// The header that names the deployment key.
+    #[cfg(feature = "transport")]
+    authorization: Option<Zeroizing<String>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,

@@ -261,6 +261,10 @@ impl<'c> Online<'c> {
     /// free, the request stays pending: call again, or carry it by hand. The error says what seats there are
     /// ([`Error::seats`]), and [`start`](Self::start) asks again once the next one has lapsed.
     ///
+    /// Without a license key it asks with the client's [deployment key](super::ClientBuilder::deployment_key), if it
+    /// has one, and for a trial otherwise. A deployment key that is not valid or used up leaves the request pending,
+    /// too: a client with another one sends it again.
+    ///
     /// Where the options name [a seat to take the place of](ActivationRequestOptions::instead_of), a request that
     /// waits for a seat is taken back first. That fails with [`ErrorKind::NoFreeSeat`] when the seat may not be
     /// replaced: its device was heard of within seven days, or the license allows no more. The request stays pending
@@ -325,7 +329,11 @@ impl<'c> Online<'c> {
 
     /// Sends a pending request and takes in the answer.
     pub(super) fn answer(&self, pending: &PendingRequest) -> Result<Status> {
-        let reply = self.post("/v1/activations", "request", &pending.to_base64url());
+        // A deployment key says whose seat it is; a request that says so itself needs none.
+        let says_whose = !pending.request().license_key.is_empty() || pending.recovery().is_some();
+        let authorization = self.client.authorization.as_ref().filter(|_| !says_whose);
+        let authorization = authorization.map(|authorization| authorization.as_str());
+        let reply = self.post_as(authorization, "/v1/activations", "request", &pending.to_base64url());
         match reply {
             Ok(reply) => {
                 let messages = reply.license.iter().chain(reply.receipts.iter().flatten());
@@ -474,8 +482,18 @@ impl<'c> Online<'c> {
         *self.client.next_lapse() = refused.seats().and_then(|seats| seats.next_lapse);
     }
 
-    /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
     fn post(&self, path: &str, member: &str, message: &str) -> Result<ReplyBody> {
+        self.post_as(None, path, member, message)
+    }
+
+    /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
+    fn post_as(
+        &self,
+        authorization: Option<&str>,
+        path: &str,
+        member: &str,
+        message: &str,
+    ) -> Result<ReplyBody> {
         let authority = self.client.authority()?;
         let url = format!("{}{path}", authority.url);
         // Base64url has nothing that JSON would escape.
@@ -489,6 +507,7 @@ impl<'c> Online<'c> {
                 url: &url,
                 body: body.as_bytes(),
                 user_agent: USER_AGENT,
+                authorization,
                 limit: LIMIT,
                 timeout,
                 cancel: &self.cancel,

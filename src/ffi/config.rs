@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     boundary::{Out, Result, fallible, free, object_mut, optional_text, slice, text},
     callback::{
@@ -62,6 +64,7 @@ pub struct nodelock_config {
     machine: Vec<(Component, String)>,
     url: Option<String>,
     plain_http: bool,
+    deployment_key: Option<Zeroizing<String>>,
     patience: Option<(Duration, u32)>,
     transport: Option<Arc<TransportCallback>>,
     clock: Option<Arc<ClockCallback>>,
@@ -93,6 +96,7 @@ impl nodelock_config {
             machine: Vec::new(),
             url: None,
             plain_http: false,
+            deployment_key: None,
             patience: None,
             transport: None,
             clock: None,
@@ -135,6 +139,9 @@ impl nodelock_config {
         }
         if let Some((id, how)) = &self.host_id {
             builder = builder.host_id(&**id, *how);
+        }
+        if let Some(key) = &self.deployment_key {
+            builder = builder.deployment_key(key.as_str());
         }
         if let Some(released) = self.released {
             builder = builder.released(released);
@@ -606,6 +613,30 @@ pub unsafe extern "C" fn nodelock_config_set_plain_http(
     unsafe {
         set(config, error, |config| {
             config.plain_http = allowed;
+            Ok(())
+        })
+    }
+}
+
+/// The deployment key that a machine which nobody sits at takes its seat with: nodelock_client_activate() and
+/// nodelock_client_start() ask with it for a seat without a license key, and nothing else does. White space around it
+/// does not count. NULL for none, which is the default.
+///
+/// It is sent to the authority alone, as the header `Authorization` (nodelock_post_authorization()), and is in no
+/// store. NODELOCK_DEPLOYMENT_KEY_REFUSED and NODELOCK_DEPLOYMENT_KEY_USED_UP leave the request pending.
+/// nodelock_client_new() refuses what is not 1 to 1,024 signs of ASCII in a row.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_deployment_key(
+    config: *mut nodelock_config,
+    deployment_key: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let key = optional_text(deployment_key, "deployment_key")?;
+            config.deployment_key = key.map(|key| Zeroizing::new(key.to_owned()));
             Ok(())
         })
     }

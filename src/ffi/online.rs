@@ -80,7 +80,8 @@ impl nodelock_client {
 
 /// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
 /// answer and checks. `license_key` may be NULL as there, `details` and `call` too. Where the details name a seat to
-/// replace, a request that waits for a seat of the same license is taken back first.
+/// replace, a request that waits for a seat of the same license is taken back first. Without a license key it asks with
+/// the deployment key, if one was set (nodelock_config_set_deployment_key()), and for a trial otherwise.
 ///
 /// When the authority refuses for good, the request is taken back and nothing is pending any more:
 /// NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with

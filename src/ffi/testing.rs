@@ -166,6 +166,50 @@ pub unsafe extern "C" fn nodelock_test_authority_sell(
     }
 }
 
+/// Makes a deployment key that so many machines may take a seat of a license with
+/// (nodelock_config_set_deployment_key()), as text. No clock ends it.
+///
+/// NODELOCK_UNKNOWN_LICENSE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_test_authority_new_deployment_key(
+    authority: *const nodelock_test_authority,
+    license_key: *const c_char,
+    most: u32,
+    deployment_key: *mut *mut nodelock_bytes,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an authority that lives; NULL or text; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let deployment_key = Out::<nodelock_bytes>::new(deployment_key)?;
+            let authority = &object(authority, "authority")?.authority;
+            let license_key = text(license_key, "license_key")?;
+            deployment_key.set(authority.vendor().new_deployment_key(license_key, most)?);
+            Ok(())
+        })
+    }
+}
+
+/// Revokes a deployment key: the next request with it is refused. The seats that were taken with it stay.
+///
+/// NODELOCK_DEPLOYMENT_KEY_REFUSED: nobody has that one.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_test_authority_revoke_deployment_key(
+    authority: *const nodelock_test_authority,
+    deployment_key: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an authority that lives; NULL or text; NULL or a place for the error.
+    unsafe {
+        fallible(error, &mut || {
+            let authority = &object(authority, "authority")?.authority;
+            Ok(authority.vendor().revoke_deployment_key(text(deployment_key, "deployment_key")?)?)
+        })
+    }
+}
+
 /// Changes the terms of a license by the members of a JSON object, such as `{"suspended": true}`. What devices hold
 /// says so after their next renewal.
 ///

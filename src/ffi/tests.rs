@@ -151,8 +151,8 @@ fn a_host_is_never_told_that_no_time_is_no_limit() {
         let mut owner = callback::Owner::new((&raw mut told).cast(), None);
         let function = tell_timeout as unsafe extern "C" fn(_, _, _) -> _;
         let callback = callback::Callback::new(Some(function), &mut owner).ok().unwrap();
-        let post =
-            Post { url: "", body: b"{}", user_agent: "", limit: 1, timeout, cancel: &CancelToken::default() };
+        let cancel = CancelToken::default();
+        let post = Post { limit: 1, ..Post::new("", b"{}", timeout, &cancel) };
         assert_eq!(transport::HostTransport(Arc::new(callback)).post(&post).unwrap().status, 200);
         assert_eq!(told, milliseconds, "{timeout:?}");
     }

@@ -18,10 +18,12 @@ use super::{
 use crate::{Answer, CancelToken, Error, ErrorKind, Post, Result, Transport, transport::too_long};
 
 /// A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license
-/// keys and proofs: log its address, not its content.
+/// keys, proofs and credentials: log its address, not its content.
 pub struct nodelock_post {
     url: CString,
     user_agent: CString,
+    /// With its NUL.
+    authorization: Option<Zeroizing<Vec<u8>>>,
     body: Zeroizing<Vec<u8>>,
     limit: usize,
     timeout: Duration,
@@ -45,6 +47,9 @@ impl Transport for HostTransport {
         let request = nodelock_post {
             url: c_string(post.url),
             user_agent: c_string(post.user_agent),
+            authorization: post
+                .authorization
+                .map(|authorization| Zeroizing::new([authorization.as_bytes(), b"\0"].concat())),
             body: Zeroizing::new(post.body.to_vec()),
             limit: post.limit,
             timeout: post.timeout,
@@ -105,6 +110,18 @@ pub unsafe extern "C" fn nodelock_post_data(post: *const nodelock_post, size: *m
 pub unsafe extern "C" fn nodelock_post_user_agent(post: *const nodelock_post) -> *const c_char {
     // SAFETY: NULL or a request that lives.
     unsafe { look(post, ptr::null(), |post| post.user_agent.as_ptr()) }
+}
+
+/// The header `Authorization`; NULL for no such header, and for NULL. Send it as it is, to this address and to no other
+/// one: it is a secret. Without it a deployment key (nodelock_config_set_deployment_key()) does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_post_authorization(post: *const nodelock_post) -> *const c_char {
+    // SAFETY: NULL or a request that lives.
+    unsafe {
+        look(post, ptr::null(), |post| {
+            post.authorization.as_ref().map_or(ptr::null(), |authorization| authorization.as_ptr().cast())
+        })
+    }
 }
 
 /// How many bytes of an answer are looked at: no need to read on beyond that.

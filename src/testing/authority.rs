@@ -261,7 +261,7 @@ impl Transport for TestAuthority {
             way.calls.push(path);
             way.next.pop_front().unwrap_or(way.always)
         };
-        let decide = || self.vendor().call(post.url, post.body);
+        let decide = || self.vendor().answer(post);
         let answer = match fault {
             Some(fault) => fault.meet(post, decide)?,
             None => decide(),

@@ -21,8 +21,8 @@ struct Asked {
 }
 
 /// Answers a call to the path at the end of `url`.
-pub(super) fn answer(vendor: &mut Vendor, url: &str, body: &[u8]) -> Answer {
-    match decide(vendor, url, body) {
+pub(super) fn answer(vendor: &mut Vendor, url: &str, authorization: Option<&str>, body: &[u8]) -> Answer {
+    match decide(vendor, url, authorization, body) {
         Ok(body) => Answer { status: 200, body: body.to_string().into_bytes(), retry_after: None },
         Err(error) => refusal(&error),
     }
@@ -47,14 +47,17 @@ pub(super) fn refusal(error: &Error) -> Answer {
     Answer { status, body: body.to_string().into_bytes(), retry_after: None }
 }
 
-fn decide(vendor: &mut Vendor, url: &str, body: &[u8]) -> Result<Value> {
+fn decide(vendor: &mut Vendor, url: &str, authorization: Option<&str>, body: &[u8]) -> Result<Value> {
     let malformed = || Error::about(ErrorKind::Malformed, "the request");
     let asked: Asked = serde_json::from_slice(body).map_err(|_| malformed())?;
     let request = || asked.request.as_deref().map(str::as_bytes).ok_or_else(malformed);
     let path = url.find("/v1/").map_or("", |at| &url[at..]);
     match path {
         "/v1/activations" => {
-            let reply = vendor.activate(request()?)?;
+            let reply = match authorization {
+                Some(authorization) => vendor.activate_as(authorization, request()?)?,
+                None => vendor.activate(request()?)?,
+            };
             let receipts: Vec<_> = reply.receipts.iter().map(|receipt| receipt.to_base64url()).collect();
             Ok(
                 json!({ "license": reply.license.map(|license| license.to_base64url()), "receipts": receipts }),

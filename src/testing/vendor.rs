@@ -1,11 +1,11 @@
 //! A vendor in memory: its keys, its ledger, and the decisions of the library over them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{MemoryLedger, SeededRandom, TestClock, http};
 use crate::{
-    Answer, Clock as _, DeactivationReceipt, Error, ErrorKind, License, LicenseId, Page, Random, Result,
-    Revocation, Roots, SigningKey, Timestamp,
+    Answer, Clock as _, DeactivationReceipt, Error, ErrorKind, License, LicenseId, Page, Post, Random,
+    Result, Revocation, Roots, SigningKey, Timestamp,
     authority::{
         ActivationFile, Approval, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS,
         LicenseTerms, PreflightClaim, Records, ReleaseClaim, Reply, Seat, SeatName, TypedCode, Usage,
@@ -47,6 +47,17 @@ pub struct Vendor {
     noted: Option<Timestamp>,
     /// Of which license a request without a license key gets a seat.
     trials: Option<LicenseId>,
+    deployment_keys: Vec<DeploymentKey>,
+}
+
+/// What takes seats of one license for machines that nobody sits at.
+#[derive(Clone)]
+struct DeploymentKey {
+    text: String,
+    license: LicenseId,
+    most: usize,
+    /// The seats that it was used for: a request that comes again counts once.
+    used: BTreeSet<SeatName>,
 }
 
 impl Vendor {
@@ -71,6 +82,7 @@ impl Vendor {
             certificates: 0,
             noted: None,
             trials: None,
+            deployment_keys: Vec::new(),
         };
         vendor.certify(Timestamp::MIN, vendor.clock.now_plus(100 * 365))?;
         vendor.note(Note::default())?;
@@ -147,6 +159,27 @@ impl Vendor {
         Ok(())
     }
 
+    /// Makes a deployment key that so many machines may take a seat of a license with, and returns its text, for
+    /// [`ClientBuilder::deployment_key`](crate::ClientBuilder::deployment_key). No clock ends it.
+    ///
+    /// Fails with [`ErrorKind::UnknownLicense`].
+    pub fn new_deployment_key(&mut self, license_key: &str, most: u32) -> Result<String> {
+        let license = self.license_of(license_key)?;
+        let text = format!("nld_{}", LicenseKey::generate(&*self.random)?);
+        let (most, used) = (usize::try_from(most).unwrap_or(usize::MAX), BTreeSet::new());
+        self.deployment_keys.push(DeploymentKey { text: text.clone(), license, most, used });
+        Ok(text)
+    }
+
+    /// Revokes a deployment key: the next request with it is refused. The seats that were taken with it stay.
+    ///
+    /// Fails with [`ErrorKind::DeploymentKeyRefused`] for one that nobody has.
+    pub fn revoke_deployment_key(&mut self, key: &str) -> Result<()> {
+        let found = self.deployment_keys.iter().position(|known| known.text == key);
+        self.deployment_keys.remove(found.ok_or_else(no_deployment_key)?);
+        Ok(())
+    }
+
     /// How many seats of a license are taken, and how many deactivations were used.
     ///
     /// Fails with [`ErrorKind::UnknownLicense`].
@@ -212,9 +245,15 @@ impl Vendor {
         }
     }
 
-    /// Answers an online call as an authority does: a POST of `body` to the path at the end of `url`.
+    /// Answers an online call as an authority does: a POST of `body` to the path at the end of `url`, without the
+    /// header `Authorization`.
     pub fn call(&mut self, url: &str, body: &[u8]) -> Answer {
-        http::answer(self, url, body)
+        http::answer(self, url, None, body)
+    }
+
+    /// Answers the post of a client as an authority does.
+    pub fn answer(&mut self, post: &Post<'_>) -> Answer {
+        http::answer(self, post.url, post.authorization, post.body)
     }
 
     /// Answers an activation file, in any form. What comes along stands even if the request is refused.
@@ -223,6 +262,28 @@ impl Vendor {
         // A recovery names what its device has lost.
         let assigned = self.trials.filter(|_| !file.is_recovery());
         Ok(self.decide(|records, moment| decision::activate(&file, assigned, records, moment))?.1)
+    }
+
+    /// The same with what the header `Authorization` says: a deployment key.
+    pub(super) fn activate_as(&mut self, authorization: &str, input: &[u8]) -> Result<Reply> {
+        let key = authorization.strip_prefix("Bearer ").unwrap_or_default();
+        let at = self.deployment_keys.iter().position(|known| known.text == key);
+        let at = at.ok_or_else(no_deployment_key)?;
+        let file = ActivationFile::read(input)?;
+        if !file.request().license_key.is_empty() {
+            let text = "a request with a deployment key names no license key";
+            return Err(Error::new(ErrorKind::Malformed, text));
+        }
+        let (key, name) = (&self.deployment_keys[at], SeatName::from(file.request()));
+        if key.used.len() >= key.most && !key.used.contains(&name) {
+            let text =
+                format!("the deployment key was good for {} machines, and that many used it", key.most);
+            return Err(Error::new(ErrorKind::DeploymentKeyUsedUp, text));
+        }
+        let license = Some(key.license);
+        let reply = self.decide(|records, moment| decision::activate(&file, license, records, moment))?.1;
+        self.deployment_keys[at].used.insert(name);
+        Ok(reply)
     }
 
     /// Redeems a proof, in any form.
@@ -307,6 +368,10 @@ impl Vendor {
         let name = self.seat(handle)?.name();
         self.decide(|records, moment| decision::return_held(name, records, moment)).map(drop)
     }
+}
+
+fn no_deployment_key() -> Error {
+    Error::new(ErrorKind::DeploymentKeyRefused, "nobody has that deployment key")
 }
 
 fn unknown_license() -> Error {

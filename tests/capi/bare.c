@@ -18,6 +18,7 @@ static uint32_t unreachable(void *user_data, const nodelock_post *post, nodelock
 {
     (void)answer;
     CHECK(strcmp(nodelock_post_url(post), "https://licenses.example.com/v1/activations") == 0);
+    CHECK(strcmp(nodelock_post_authorization(post), "Bearer nld_secret") == 0);
     ++*(unsigned *)user_data;
     return NODELOCK_UNREACHABLE;
 }
@@ -48,6 +49,7 @@ int main(void)
     nodelock_error_free(error);
     CHECK(nodelock_config_set_transport(config, &tried, unreachable, NULL, NULL) == NODELOCK_OK);
     CHECK(nodelock_config_set_patience(config, 1000, 1, NULL) == NODELOCK_OK);
+    CHECK(nodelock_config_set_deployment_key(config, "nld_secret\n", NULL) == NODELOCK_OK);
     CHECK(nodelock_client_new(config, &client, NULL) == NODELOCK_OK);
     CHECK(nodelock_client_activate(client, NULL, NULL, NULL, &license, NULL) == NODELOCK_UNREACHABLE);
     CHECK(tried == 1 && license == NULL);

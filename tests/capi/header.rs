@@ -35,6 +35,7 @@ impl Parameter {
             ("const nodelock_call *" | "const nodelock_details *", _) => function.fails(),
             // A vendor may assign licenses by hand.
             ("const char *", "license_key") => function.name.starts_with("nodelock_client_"),
+            ("const char *", "deployment_key") => function.name.starts_with("nodelock_config_"),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
             | ("const char *", "tombstones" | "license" | "notice" | "other_terms" | "refusal") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),

@@ -660,6 +660,7 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
     nodelock_status status = NODELOCK_OK;
     CHECK(body != NULL && message != NULL && strncmp(nodelock_post_user_agent(post), "nodelock/", 9) == 0);
     CHECK(nodelock_post_limit(post) > 100000 && nodelock_post_timeout(post) > 0);
+    CHECK(nodelock_post_authorization(post) == NULL && nodelock_post_authorization(NULL) == NULL);
     memcpy(body, data, size);
     body[size] = '\0';
     CHECK(pthread_mutex_lock(&vendor->lock) == 0);

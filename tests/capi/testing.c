@@ -232,6 +232,47 @@ static void offline(void)
     nodelock_config_free(config);
 }
 
+/* A machine that nobody sits at takes its seat with a deployment key, which is good for so many. */
+static void unattended(void)
+{
+    nodelock_bytes *key = sell("{\"seats\": 9}"), *deployment_key = NULL, *none = NULL;
+    const char *license_key = nodelock_bytes_text(key);
+    EXPECT(NODELOCK_UNKNOWN_LICENSE,
+           nodelock_test_authority_new_deployment_key(authority, "nobody's", 1, &none, &error));
+    OK(nodelock_test_authority_new_deployment_key(authority, license_key, 1, &deployment_key, &error));
+    static const nodelock_status expected[] = {
+        NODELOCK_OK,
+        NODELOCK_DEPLOYMENT_KEY_USED_UP,
+        NODELOCK_DEPLOYMENT_KEY_REFUSED,
+    };
+    for (size_t at = 0; at < sizeof expected / sizeof *expected; at++) {
+        nodelock_config *config = new_config();
+        nodelock_license *license = NULL;
+        OK(nodelock_config_set_deployment_key(config, nodelock_bytes_text(deployment_key), &error));
+        nodelock_client *client = start_on(config, NODELOCK_TEST_MACHINE_SAME);
+        if (expected[at] == NODELOCK_DEPLOYMENT_KEY_REFUSED)
+            OK(nodelock_test_authority_revoke_deployment_key(authority, nodelock_bytes_text(deployment_key), &error));
+        EXPECT(expected[at], nodelock_client_activate(client, NULL, NULL, NULL, &license, &error));
+        CHECK((license != NULL) == (expected[at] == NODELOCK_OK));
+        nodelock_license_free(license);
+        nodelock_client_free(client);
+        /* Without the key it is a request like any other. */
+        OK(nodelock_config_set_deployment_key(config, NULL, &error));
+        OK(nodelock_config_set_store_in_memory(config, &error));
+        client = start_on(config, NODELOCK_TEST_MACHINE_SAME);
+        license = NULL;
+        EXPECT(NODELOCK_UNKNOWN_LICENSE, nodelock_client_activate(client, NULL, NULL, NULL, &license, &error));
+        nodelock_client_free(client);
+        OK(nodelock_config_set_deployment_key(config, "two words", &error));
+        client = NULL;
+        EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_new(config, &client, &error));
+        nodelock_config_free(config);
+    }
+    CHECK(nodelock_test_authority_taken(authority, license_key) == 1);
+    nodelock_bytes_free(deployment_key);
+    nodelock_bytes_free(key);
+}
+
 int main(void)
 {
     CHECK(nodelock_has_feature("testing"));
@@ -243,6 +284,7 @@ int main(void)
     faults();
     an_applications_own_config();
     offline();
+    unattended();
     nodelock_test_authority_free(authority);
     return 0;
 }

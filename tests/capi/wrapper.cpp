@@ -120,6 +120,15 @@ static void throwing(vendor &vendor) {
         throw 1;
     });
     CHECK(failure([&] { client.activate(vendor.license_key, &call); }) == NODELOCK_UNREACHABLE && told == 1);
+    nodelock::config unattended = settings(vendor);
+    bool brought = false;
+    unattended.deployment_key("nld_secret").transport([&brought](const nodelock_post *post, nodelock_answer *) -> std::uint32_t {
+        brought = std::string_view(nodelock_post_authorization(post)) == "Bearer nld_secret";
+        return NODELOCK_UNREACHABLE;
+    });
+    nodelock::client runner(unattended);
+    CHECK(failure([&] { runner.activate(std::nullopt); }) == NODELOCK_UNREACHABLE && brought);
+    (void)runner.cancel();
     // A negative time is none, and not a very long one.
     call.timeout(std::chrono::milliseconds(-1));
     CHECK(failure([&] { client.activate(vendor.license_key, &call); }) == NODELOCK_TIMED_OUT);

@@ -5,7 +5,7 @@ use std::{fs, future, path::Path};
 #[cfg(feature = "tokio")]
 use nodelock::AsyncClient;
 use nodelock::{
-    ErrorKind, Feature,
+    ErrorKind, Feature, Store,
     fingerprint::Component,
     testing::{Fault, Machine, TestAuthority},
 };
@@ -212,4 +212,15 @@ fn the_guide_to_containers_keeps_its_license_on_another_host() {
     assert_eq!(client.probe().components().collect::<Vec<_>>(), [Component::HostId]);
     assert!(client.activate(&license_key).unwrap().is_usable());
     assert!(on("another host").check().unwrap().is_usable());
+
+    let secret = volume.path().join("secret");
+    let enrolled = |machine: &str| {
+        ci_guide::enrolled(authority.client(&Machine::new(machine)).store(Store::in_memory()), &secret)
+    };
+    assert_eq!(enrolled("runner").unwrap_err().kind(), ErrorKind::Io);
+    let license_key = authority.sell(9).unwrap();
+    let key = authority.vendor().new_deployment_key(&license_key, 1).unwrap();
+    fs::write(&secret, format!("{key}\n")).unwrap();
+    assert!(enrolled("runner").unwrap().check().unwrap().is_usable());
+    assert_eq!(enrolled("another").unwrap_err().kind(), ErrorKind::DeploymentKeyUsedUp);
 }

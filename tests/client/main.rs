@@ -15,6 +15,7 @@ mod clock;
 mod clock_corrected;
 #[cfg(feature = "online")]
 mod decisions;
+mod deployment;
 #[cfg(feature = "online")]
 mod description;
 mod durable_before_shown;

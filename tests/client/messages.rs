@@ -19,6 +19,7 @@ use nodelock::{
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
     fingerprint::{Component, HostId, Policy},
     store::{FileSystem, LockGuard, NewFile, Stamp},
+    testing::{Machine, TestAuthority},
 };
 use serde_json::Value;
 
@@ -511,6 +512,16 @@ fn network() -> Vec<Row> {
         let responder = Responder::saying(answer(status, "", body));
         rows.push(row(asking(&vendor, responder.url()).check_in().unwrap_err(), named));
     }
+    let test = TestAuthority::new(PRODUCT);
+    let license_key = test.sell(9).unwrap();
+    let enrolled = |name: &str, key: &str| {
+        let client = test.client(&Machine::new(name)).deployment_key(key).build().unwrap();
+        client.activate(ActivationRequestOptions::new())
+    };
+    let one = test.vendor().new_deployment_key(&license_key, 1).unwrap();
+    enrolled("first", &one).unwrap();
+    rows.push(row(enrolled("second", &one).unwrap_err(), &["good for 1 machines", "that many used it"]));
+    rows.push(row(enrolled("second", "nld_nobodys").unwrap_err(), &["nobody has that deployment key"]));
     let long = format!(r#"{{"type":"urn:nodelock:problem:license-ended","detail":"{}"}}"#, "x".repeat(9000));
     let responder = Responder::new(move |_, stream| {
         let _ = stream.write_all(&answer("403 No", "", &long));

@@ -137,6 +137,28 @@ fn a_call_says_who_it_is_and_follows_nothing() {
         assert!(received.head.lines().any(|line| line == header), "{header}: {}", received.head);
     }
     assert_eq!((received.path.as_str(), received.body.as_slice()), ("/v1/x", &b"{}"[..]));
+    assert!(!received.head.contains("authorization"), "{}", received.head);
+}
+
+#[test]
+fn a_credential_goes_to_the_address_that_was_asked_and_along_with_no_redirect() {
+    let elsewhere = Responder::saying(answer("200 OK", "", "{}"));
+    let location = format!("Location: {}/v1/x\r\n", elsewhere.url());
+    let responder = Responder::saying(answer("307 Temporary Redirect", &location, "{}"));
+    let (url, cancel) = (format!("{}/v1/x", responder.url()), CancelToken::new());
+    let with = |credential: &'static str| {
+        let mut post = post(&url, &cancel);
+        post.authorization = Some(credential);
+        assert!(!format!("{post:?}").contains(credential));
+        http().post(&post)
+    };
+    assert_eq!(with("Bearer nld_Secret").unwrap().status, 307);
+    let [received] = &responder.take_received()[..] else { panic!("one request") };
+    assert!(received.sent_head.lines().any(|line| line == "authorization: Bearer nld_Secret"));
+    assert!(elsewhere.take_received().is_empty());
+    let refused = with("Bearer nld_Secret\r\nX: y").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(!format!("{refused} {refused:?}").contains("nld_") && responder.take_received().is_empty());
 }
 
 /// reqwest's blocking client must not run there; the transport's thread may.

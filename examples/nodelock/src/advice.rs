@@ -82,6 +82,10 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` or `check-in` asks \
              again, `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
         }
+        ErrorKind::DeploymentKeyRefused | ErrorKind::DeploymentKeyUsedUp => {
+            "Ask whoever made the key for another one, and name its file with --deployment-key-file \
+             (NODELOCK_DEPLOYMENT_KEY_FILE). The request is kept: `nodelock activate` sends it again."
+        }
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
         }

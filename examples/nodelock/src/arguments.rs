@@ -48,6 +48,11 @@ pub struct Common {
     #[arg(long, global = true)]
     pub plain_http: bool,
 
+    /// A file with the deployment key that a machine which nobody sits at takes its seat with, for `activate` without a
+    /// license key and for `start`; - is standard input.
+    #[arg(long, global = true, value_name = "FILE", env = "NODELOCK_DEPLOYMENT_KEY_FILE")]
+    pub deployment_key_file: Option<PathBuf>,
+
     /// A file of TLS certificates (PEM) to trust beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub trust: Option<PathBuf>,
@@ -83,8 +88,8 @@ pub enum Command {
     },
     /// Take a seat online: ask for it and install the answer.
     Activate {
-        /// The license key, as you received it; typing errors are mended or refused. Without one, asks for a trial,
-        /// which the vendor may give.
+        /// The license key, as you received it; typing errors are mended or refused. Without one, asks with the
+        /// deployment key, if a file with one is named, or for a trial, which the vendor may give.
         license_key: Option<String>,
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]

@@ -29,6 +29,8 @@ type Result<T, E = CommandError> = std::result::Result<T, E>;
 const LONGEST_INPUT: u64 = 1024 * 1024;
 /// A file of root keys holds a handful of them.
 const LONGEST_ROOTS: u64 = 64 * 1024;
+/// More than any deployment key has; the library refuses a longer one.
+const LONGEST_DEPLOYMENT_KEY: u64 = 4096;
 
 /// Where commands get their client from: from the arguments on this machine, and in tests from a machine of their own.
 pub trait Clients {
@@ -163,9 +165,12 @@ impl Clients for ThisMachine {
         if let Some(file) = &common.trust {
             options = options.trust_pem(&read_input(file)?)?;
         }
-        Ok(self
-            .offline(common)?
-            .authority(Authority::new(url, options.build()?).plain_http(common.plain_http)))
+        let authority = Authority::new(url, options.build()?).plain_http(common.plain_http);
+        let builder = self.offline(common)?.authority(authority);
+        match common.deployment_key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+            Some(file) => Ok(builder.deployment_key(deployment_key(file)?)),
+            None => Ok(builder),
+        }
     }
 
     fn offline(&self, common: &Common) -> Result<ClientBuilder> {
@@ -415,6 +420,12 @@ fn code(
 /// A file from the vendor, or standard input.
 fn read_input(file: &Path) -> Result<Vec<u8>> {
     read(file, LONGEST_INPUT)
+}
+
+/// A key in a file: no command line has it, because every user of the machine sees those.
+fn deployment_key(file: &Path) -> Result<String> {
+    let not_one = || CommandError::usage(format!("{}: no deployment key is in it", file.display()));
+    String::from_utf8(read(file, LONGEST_DEPLOYMENT_KEY)?).map_err(|_| not_one())
 }
 
 /// At most `limit` bytes, so that no file fills the memory.

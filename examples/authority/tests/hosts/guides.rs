@@ -98,7 +98,7 @@ fn the_guide_to_testing_in_python_passes() {
     command.args(["-B", "-Werror", "main.py"]).current_dir(target.path()).env("NODELOCK_LIBRARY", library());
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("Ran 5 tests"), "{said}");
+    assert!(output.status.success() && said.contains("Ran 6 tests"), "{said}");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn the_guide_to_testing_in_node_passes() {
     program("testing.md", "js", &main);
     let output = Command::new("node").arg(main).env("NODELOCK_LIBRARY", library()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("pass 5"), "{said}");
+    assert!(output.status.success() && said.contains("pass 6"), "{said}");
 }
 
 #[test]

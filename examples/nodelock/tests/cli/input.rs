@@ -262,3 +262,36 @@ fn a_store_that_cannot_be_written_to_is_still_read() {
     mode(user.home.path(), 0o755);
     mode(&user.path("store"), 0o755);
 }
+
+#[test]
+fn a_deployment_key_is_read_from_a_file_and_shown_by_nothing() {
+    let vendor = vendor(1);
+    let user = User::new(&vendor);
+    let file = |name: &str, content: &[u8]| user.write(name, content);
+    let (empty, words) = (file("no key", b" \n"), file("words", b"nld_one nld_two\n"));
+    let (binary, long) = (file("no text", b"nld_\xff"), file("long", &[b'a'; 5000]));
+    let missing = user.path("missing").display().to_string();
+    let one = file("key", b"nld_secret\n");
+    let ask = |file: &str, error: &str, exit: i32, said: &str| {
+        let nowhere = ["activate", "--authority", "http://127.0.0.1:1", "--deployment-key-file", file];
+        user.refused(exit, &nowhere, error, said);
+    };
+    ask(&empty, "invalid-input", 1, "deployment key has 0 bytes");
+    ask(&words, "invalid-input", 1, "one word");
+    ask(&long, "invalid-input", 1, "deployment key has 4096 bytes; 1 to 1024");
+    ask(&binary, "usage", 2, "no deployment key is in it");
+    ask(&missing, "input", 1, "missing");
+    for words in [&[][..], &["--json"]] {
+        let asked = ["activate", "--authority", "http://127.0.0.1:1", "--deployment-key-file", &one];
+        let asked = [words, &asked].concat();
+        let output = user.output(&asked);
+        let said = [output.stdout, output.stderr].concat();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!String::from_utf8_lossy(&said).contains("nld_"));
+    }
+    for (path, bytes) in content(user.home.path()) {
+        let is_the_file = path.file_name().is_some_and(|name| name == "key" || name == "words");
+        let holds = bytes.is_some_and(|bytes| bytes.windows(4).any(|window| window == b"nld_"));
+        assert!(!holds || is_the_file || path.ends_with("no text"), "{}", path.display());
+    }
+}
