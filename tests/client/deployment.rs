@@ -9,11 +9,14 @@ use nodelock::{
 
 const PRODUCT: &str = "Example Editor";
 
+/// The path of a call, and the header that it brings.
+type Call = (String, Option<String>);
+
 /// Notes which calls bring the header, and what it says.
 #[derive(Clone)]
 struct Seen {
     authority: TestAuthority,
-    calls: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Transport for Seen {

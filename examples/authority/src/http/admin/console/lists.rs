@@ -392,7 +392,7 @@ pub(super) async fn audit(visitor: &Visitor, asked: &Asked) -> Shown {
             Cell::new(who),
             license,
             seat,
-            Cell::strangers(&row.words()),
+            Cell::strangers(row.words()),
         ]));
     }
     table.next = place.map(|place| asked.after(&Cursor(place).text()));
