@@ -183,8 +183,8 @@ impl Clients for ThisMachine {
             .application_version(env!("CARGO_PKG_VERSION"))
             .describe_machine(common.describe_machine);
         if let Some(folder) = &common.store {
-            // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
-            // store has them.
+            // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's
+            // own store has them.
             let store = match Store::per_user(product) {
                 Ok(usual) => usual.with_directory(folder),
                 Err(_) => Store::in_directory(folder, None),

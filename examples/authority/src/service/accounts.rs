@@ -101,8 +101,8 @@ pub(crate) async fn accounts(database: &Database, occasion: &Occasion) -> Result
 /// Changes an account, and signs it out wherever it is signed in unless that is about a quota. Returns whether that
 /// changed anything.
 ///
-/// Fails with [`Failure::UnknownAccount`], and with [`Failure::Usage`] for a password that is too short or too long, and
-/// for a quota that its role does not have or that is too high.
+/// Fails with [`Failure::UnknownAccount`], and with [`Failure::Usage`] for a password that is too short or too long,
+/// and for a quota that its role does not have or that is too high.
 pub(crate) async fn change_account(
     database: &Database,
     name: &str,

@@ -130,8 +130,8 @@ async fn extend_each(
     }
 }
 
-/// Ends every license of an order for good, because it was refunded, say. Returns those that were not void before. A dry
-/// run changes nothing, and tells what it would come to.
+/// Ends every license of an order for good, because it was refunded, say. Returns those that were not void before. A
+/// dry run changes nothing, and tells what it would come to.
 ///
 /// `hand_over` is told that before anything is stored. Fails as [`order`] and `hand_over` do.
 pub(crate) async fn void_order(

@@ -20,8 +20,8 @@ use crate::{
     failure::{Failure, Result},
 };
 
-/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings, unless the customer is
-/// mailed nothing of it.
+/// Enters the event that a line of the audit is, if it is one. `key` is what a mail of it brings, unless the customer
+/// is mailed nothing of it.
 ///
 /// The row of the license is locked, so its events have their numbers in the order in which they are committed. A
 /// decision has locked it when it began.

@@ -174,10 +174,10 @@ fn an_allowance_is_used_up_and_reset() {
     let unknown = ["license", "reset", "0123456789abcdef", "activations", "--reason", "x"];
     assert_eq!(authority.refused(&unknown, b""), "unknown-license");
     let noted: Vec<_> = authority.audit().into_iter().filter(|line| line["action"] == "allowed").collect();
-    let words: Vec<_> = noted.iter().map(|line| field(line, "detail")).collect();
+    let words: Vec<_> = noted.iter().map(|line| [field(line, "detail"), field(line, "personal")]).collect();
     assert_eq!(
         words,
-        ["activations: 1 extra: a new office", "deactivations: 1 used up are forgiven: a new office"]
+        [["activations: 1 extra", "a new office"], ["deactivations: 1 used up are forgiven", "a new office"]]
     );
     authority.check_consistency();
 }

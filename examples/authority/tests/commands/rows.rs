@@ -108,7 +108,7 @@ fn what_the_rows_name_exists() {
         for name in named(by_page) {
             let exists = match name.starts_with("/console") {
                 true => CONSOLE.contains(&format!("(\"{name}\", Act::")),
-                false => PORTAL.contains(&format!("route(\"{name}\"")),
+                false => PORTAL.contains(&format!("(\"{name}\", ")),
             };
             miss("page", name, exists);
         }

@@ -464,8 +464,8 @@ impl<'a> World<'a> {
         must(self.is_damaged(at), || "the damage is not seen".to_owned())
     }
 
-    /// The system is installed again: nothing of the store, the device key or the tombstones is left, and the machine is
-    /// the same.
+    /// The system is installed again: nothing of the store, the device key or the tombstones is left, and the machine
+    /// is the same.
     fn install_again(&mut self, at: usize) {
         let known = self.known(at);
         fs::remove_dir_all(&self.devices[at].folder).unwrap();

@@ -87,8 +87,8 @@ impl From<&service::DeactivatedLicense> for DeactivatedLicense {
 
 /// Free every seat of a license
 ///
-/// Its key activates again. What waits for approval and what was refused of the license is forgotten. A license that has
-/// nothing of all this is refused.
+/// Its key activates again. What waits for approval and what was refused of the license is forgotten. A license that
+/// has nothing of all this is refused.
 #[utoipa::path(
     post,
     path = "/v1/admin/licenses/{id}/deactivate",
