@@ -7,8 +7,8 @@ type, header or body that `examples/authority/openapi.json` does not describe. S
 a message, the description is given genuine messages as examples, made in Python from docs/FORMAT.md (tests/interop): of
 seats that are active, given up, cancelled, refused, of another product and never seen.
 
-Then the same of the administration and `openapi-admin.json`, with the token of an owner who has signed in, and with
-what the ledger has by then in the paths.
+Then the same of the administration and `openapi-admin.json`, with the token of an owner who has signed in, and with one
+genuine call of each operation as its example. Each must have come to a 2xx by the end.
 
 Needs schemathesis and cryptography, and the example `authority` built.
 """
@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
@@ -38,6 +39,8 @@ from running import Authority  # noqa: E402
 
 PRODUCT = "Example"
 NO_TAGS = fingerprint.Fingerprint([], virtual_machine=False, container=False)
+# A trial is for hardware that can be known again. This one has a hardware UUID.
+SOME_HARDWARE = fingerprint.Fingerprint([(3, b"abc")], virtual_machine=False, container=False)
 CHECKS = ",".join(
     [
         "not_a_server_error",
@@ -69,10 +72,10 @@ def answer(authority: Authority, folder: Path, request: str) -> bytes:
 class Device:
     """A device in Python."""
 
-    def __init__(self, folder: Path, key: str, product: str = PRODUCT) -> None:
+    def __init__(self, folder: Path, key: str, product: str = PRODUCT, tags: fingerprint.Fingerprint = NO_TAGS) -> None:
         folder.mkdir()
         self.folder, self.product, self.store = folder, product, Store.create(folder)
-        self.store.begin(product, key, int(time.time()), NO_TAGS)
+        self.store.begin(product, key, int(time.time()), tags)
         self.handle = self.store.record.current[1].activation.handle
 
     def request(self) -> str:
@@ -173,29 +176,18 @@ def fill(authority: Authority, folder: Path) -> None:
 
 
 PASSWORD = "correct horse battery"
+# Nobody listens there.
+WEBHOOK = "http://localhost:9/"
 # schemathesis calls them with names that it finds in other answers, the owner's too, who is let in no more then.
 ENDS_SESSIONS = ["sign_out", "disable_account", "change_role", "change_password", "new_second_factor"]
 
 
-def fill_for_owner(authority: Authority) -> Dict[str, str]:
-    """What stands in the paths of the administration, and the secret of an owner's second factor."""
+def fill_for_owner(authority: Authority) -> str:
+    """The secret of an owner's second factor."""
     factor = authority.run("account", "new", "owner", "--role", "owner", text=PASSWORD)
+    authority.run("mail", "policy", "--from", "Example <sales@example.com>")
     authority.run("account", "new", "jane", "--role", "support", text=PASSWORD)
-    customer = authority.run("customer", "new", "--name", "Jane Doe")["id"]
-    sold = authority.run("license", "new", "--customer", customer, "--order", "17", "--expires", "2090-01-01")
-    token = authority.run("token", "new", "--name", "shop", "--scope", "licenses:read")["id"]
-    return {
-        "secret": factor["secret"],
-        "id": sold["license"],
-        "hint": sold["key"].rsplit("-", 1)[-1],
-        "handle": authority.run("list")["seats"][0]["handle"],
-        "customer": customer,
-        "order": "17",
-        "product": "example",
-        "name": "jane",
-        "counter": "activations",
-        "token": token,
-    }
+    return str(factor["secret"])
 
 
 def second_factor(secret: str) -> str:
@@ -206,26 +198,187 @@ def second_factor(secret: str) -> str:
     return f"{(int.from_bytes(digest[at:at + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06}"
 
 
-def sign_in(url: str, secret: str) -> str:
-    """The token of the owner's session."""
-    body = json.dumps({"account": "owner", "password": PASSWORD, "code": second_factor(secret)}).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{url}/v1/admin/sessions", body, headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return str(json.load(answer)["token"])
+class Owner:
+    """An owner who has signed in over HTTP."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        self.url, self.headers, self.calls = url, {"Content-Type": "application/json"}, 0
+        body = {"account": "owner", "password": PASSWORD, "code": second_factor(secret)}
+        self.headers["Authorization"] = f"Bearer {self.call('/v1/admin/sessions', body)['token']}"
+
+    def call(self, path: str, body: Dict[str, Any]) -> Dict[str, Any]:
+        """Posts something: the answer."""
+        self.calls += 1
+        headers = {**self.headers, "Idempotency-Key": f"call-{self.calls}"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
+
+    def etag(self, path: str) -> str:
+        """The version of what is there."""
+        request = urllib.request.Request(self.url + path, headers=self.headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(answer.headers["ETag"])
 
 
-def described_for_owner(folder: Path, genuine: Dict[str, str]) -> Path:
-    """The description of the administration, with things that there are in its paths."""
+def genuine_calls(authority: Authority, folder: Path, owner: Owner) -> Dict[str, Dict[str, Any]]:
+    """For each operation that something must be there for: its path, its version and its body, by their names.
+
+    Each that ends something has its own, since schemathesis calls them in any order.
+    """
+    numbers = iter(range(1000))
+
+    def sold(*terms: str) -> Dict[str, str]:
+        terms = ("--licensee", "Jane Doe", "--expires", "2090-01-01", *terms)
+        return dict(authority.run("license", "new", *terms))
+
+    def license_id(*terms: str) -> Dict[str, str]:
+        return {"id": sold(*terms)["license"]}
+
+    def key(*terms: str) -> Dict[str, str]:
+        of = sold(*terms)
+        return {"id": of["license"], "hint": of["key"].rsplit("-", 1)[-1]}
+
+    def customer(*details: str) -> Dict[str, str]:
+        return {"id": authority.run("customer", "new", "--name", "Jane Doe", *details)["id"]}
+
+    def order() -> Dict[str, str]:
+        number = f"order-{next(numbers)}"
+        sold("--order", number)
+        return {"order": number}
+
+    def in_use() -> Dict[str, str]:
+        of = sold()
+        Device(folder / f"owner's device {next(numbers)}", of["key"]).activated(authority)
+        return {"id": of["license"]}
+
+    def device(*terms: str, tags: fingerprint.Fingerprint = NO_TAGS) -> Device:
+        return Device(folder / f"owner's device {next(numbers)}", sold(*terms)["key"], PRODUCT, tags)
+
+    def seat(*terms: str, tags: fingerprint.Fingerprint = NO_TAGS) -> Dict[str, str]:
+        return {"handle": release.handle_text(device(*terms, tags=tags).activated(authority).handle)}
+
+    def released() -> Dict[str, str]:
+        of = seat()
+        owner.call(f"/v1/admin/seats/{of['handle']}/release", {"reason": "lost"})
+        return of
+
+    def held() -> Dict[str, str]:
+        of = device("--deactivations", "0").activated(authority)
+        owner.call("/v1/admin/redeem", {"input": of.give_up()["proof"]})
+        return {"handle": release.handle_text(of.handle)}
+
+    def waiting() -> Dict[str, str]:
+        of = device("--approval", "required")
+        try:
+            owner.call("/v1/admin/activations", {"request": of.request()})
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 409, refused.read()
+        return {"handle": release.handle_text(of.handle)}
+
+    def token() -> Dict[str, str]:
+        return {"id": authority.run("token", "new", "--name", "shop", "--scope", "licenses:read")["id"]}
+
+    def deployment_key() -> Dict[str, str]:
+        new = ["--name", "CI", "--license", sold()["license"], "--limit", "9"]
+        return {"id": authority.run("deployment-key", "new", *new)["id"]}
+
+    def webhook() -> Dict[str, str]:
+        return {"id": owner.call("/v1/admin/webhooks", {"url": WEBHOOK})["id"]}
+
+    def of_version(path: str, of: Dict[str, str], body: Dict[str, Any]) -> Dict[str, Any]:
+        return {**of, "If-Match": owner.etag(path + "".join(f"/{part}" for part in of.values())), "body": body}
+
+    week, reason, terms = {"days": 7}, {"reason": "Gone for good."}, {"terms": {"seats": 5}}
+    product, jane, since = {"product": "example"}, {"name": "jane"}, {"since": "2020-01-01T00:00:00Z"}
+    return {
+        "enable_account": jane,
+        "change_quota": {**jane, "body": {"act": "extend", "most": 5}},
+        "activate": {"body": {"request": device().request()}},
+        "check_in": {"body": {"request": device().activated(authority).check_in()}},
+        "redeem": {"body": {"input": device().activated(authority).give_up()["proof"]}},
+        "customer": customer(),
+        "edit_customer": of_version("/v1/admin/customers", customer(), {"name": "Jane Roe"}),
+        "erase_customer": customer(),
+        "new_deployment_key": {"body": {"name": "CI", "license": sold()["license"], "limit": 9}},
+        "revoke_deployment_key": deployment_key(),
+        "license": license_id(),
+        "reset_counter": {**license_id("--activations", "3"), "counter": "activations", "body": reason},
+        "deactivate": {**in_use(), "body": reason},
+        "edit": of_version("/v1/admin/licenses", license_id(), terms),
+        "extend": of_version("/v1/admin/licenses", license_id(), week),
+        "keys": license_id(),
+        "add_key": {**license_id(), "body": {}},
+        "revoke_key": key(),
+        "show_key": key(),
+        "send_key": key("--customer", customer("--email", "jane@example.com")["id"]),
+        "rekey": {**license_id(), "body": {}},
+        "resume": {**license_id(), "body": {}},
+        "suspend": {**license_id(), "body": {}},
+        "void": {**license_id(), "body": reason},
+        "edit_mail_policy": {"body": {"language": "de"}},
+        "replay_mails": {"body": since},
+        "order": order(),
+        "extend_order": {**order(), "body": week},
+        "void_order": {**order(), "body": reason},
+        "edit_policies": of_version("/v1/admin/policies", {}, terms),
+        "product": product,
+        "edit_product": of_version("/v1/admin/products", product, terms),
+        "request": waiting(),
+        "approve_request": {**waiting(), "body": {}},
+        "refuse_request": {**waiting(), "body": reason},
+        "edit_retention": {"body": {"audit_days": 30}},
+        "seat": seat(),
+        "extend_trial": {**seat("--trial-days", "14", tags=SOME_HARDWARE), "body": week},
+        "release": {**seat(), "body": reason},
+        "renew": {**seat(), "body": {}},
+        "return_held": {**held(), "body": {}},
+        "unrelease": {**released(), "body": {}},
+        "sell": {"body": {"licensee": "Jane Doe"}},
+        "new_account": {"body": {"name": "joe", "role": "auditor", "password": PASSWORD}},
+        "new_customer": {"body": {"name": "Jane Doe"}},
+        "new_token": {"body": {"name": "shop", "scopes": ["licenses:read"]}},
+        "revoke_token": token(),
+        "new_webhook": {"body": {"url": WEBHOOK}},
+        "remove_webhook": webhook(),
+        "deliveries": webhook(),
+        "replay": {**webhook(), "body": since},
+        "new_webhook_secret": webhook(),
+        "test_webhook": webhook(),
+    }
+
+
+def unsuccessful(events: List[Dict[str, Any]]) -> List[str]:
+    """The operations of the administration that schemathesis calls and that never came to anything.
+
+    A code to sign in with is good once, so the owner's own sign-in is the genuine one.
+    """
+    done = {(of["method"], of["route"]) for of in events if of["event"] == "request" and of["status"] // 100 == 2}
     description = json.loads((HERE.parent.parent / "examples/authority/openapi-admin.json").read_text())
-    for path, item in description["paths"].items():
-        kind = path.split("/")[3]
-        for operation in (of for of in item.values() if "operationId" in of):
-            for parameter in operation.get("parameters", []):
-                if parameter["in"] != "path":
-                    continue
-                name = {"customers": "customer", "tokens": "token"}.get(kind, parameter["name"])
-                parameter["examples"] = {"genuine": {"value": genuine[name]}}
+    return [
+        operation["operationId"]
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+        if "operationId" in operation
+        and operation["operationId"] not in [*ENDS_SESSIONS, "sign_in"]
+        and (method.upper(), path) not in done
+    ]
+
+
+def described_for_owner(folder: Path, genuine: Dict[str, Dict[str, Any]]) -> Path:
+    """The description of the administration, with things that there are as its examples."""
+    description = json.loads((HERE.parent.parent / "examples/authority/openapi-admin.json").read_text())
+    for operation in operations(description):
+        given = genuine.pop(operation["operationId"], {})
+        given["Idempotency-Key"] = f"genuine-{operation['operationId']}"
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] in given:
+                parameter["examples"] = {"genuine": {"value": given[parameter["name"]]}}
+        if "body" in given:
+            content = operation["requestBody"]["content"]["application/json"]
+            content["examples"] = {"genuine": {"value": given["body"]}}
+    if genuine:
+        raise SystemExit(f"the description has no operation {', '.join(genuine)}")
     path = folder / "openapi-admin.json"
     path.write_text(json.dumps(description))
     return path
@@ -270,18 +423,21 @@ def main() -> int:
         folder = Path(temporary)
         authority = Authority(arguments.program, folder / "authority", PRODUCT)
         fill(authority, folder)
-        genuine = fill_for_owner(authority)
-        with authority.serve("--admin-listen", "127.0.0.1:0"):
+        secret = fill_for_owner(authority)
+        told = ["--webhook-allow", "localhost", "--mail-command", "/bin/true"]
+        with authority.serve("--admin-listen", "127.0.0.1:0", *told):
             examples = ["--max-examples", str(arguments.examples)]
             found = schemathesis(described(folder), f"http://{authority.address}", arguments, *examples)
             administration = f"http://{authority.listeners['admin-listening']}"
-            token = sign_in(administration, genuine["secret"])
-            more = ["--header", f"Authorization: Bearer {token}"]
+            owner = Owner(administration, secret)
+            genuine = genuine_calls(authority, folder, owner)
+            before = authority.log.stat().st_size
+            more = ["--header", f"Authorization: {owner.headers['Authorization']}"]
             for operation in ENDS_SESSIONS:
                 more += ["--exclude-operation-id", operation]
             more += ["--max-examples", str(arguments.admin_examples), "--phases", "examples,fuzzing"]
             found |= schemathesis(described_for_owner(folder, genuine), administration, arguments, *more)
-        events = authority.events()
+        events, of_owner = authority.events(), authority.events(before)
     seen = sorted({(event["route"], event["status"]) for event in events if event["event"] == "request"})
     print(f"{len(events)} requests; statuses seen:")
     for route in sorted({route for route, _ in seen}):
@@ -289,7 +445,10 @@ def main() -> int:
     failed = [event for event in events if event.get("status", 0) >= 500 or event["event"] == "failed"]
     for event in failed:
         print(f"the server failed: {event}")
-    return 1 if found or failed else 0
+    without = unsuccessful(of_owner)
+    if without:
+        print(f"never came to anything: {', '.join(without)}")
+    return 1 if found or failed or without else 0
 
 
 if __name__ == "__main__":
