@@ -268,6 +268,10 @@ impl From<Failure> for Problem {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-customer", "There is no such customer"))
                     .detail(&failure.message())
             }
+            Failure::Erased(_) => {
+                Self::own(StatusCode::CONFLICT, &("erased", "What was noted of the customer was erased"))
+                    .detail(&failure.message())
+            }
             Failure::UnknownOrder(_) => {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-order", "There is no such order"))
                     .detail(&failure.message())

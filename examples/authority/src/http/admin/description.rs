@@ -92,7 +92,7 @@ const SHARED: [(u16, &str, &str, For); 17] = [
         409,
         "Conflict",
         "Not as things are. Codes: `order-differs`, `ambiguous-order`, `void`, `key-in-use`, `key-not-kept`, \
-         `vault-missing`, `not-mailed`, `customer-there`, \
+         `vault-missing`, `not-mailed`, `customer-there`, `erased`, \
          `account-exists`, `ambiguous-seat`, `not-held`, `no-free-seat`, `answered-before`.",
         For::Acts,
     ),

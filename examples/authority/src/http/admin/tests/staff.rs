@@ -38,6 +38,27 @@ async fn a_customer_is_entered_once_changed_by_its_revision_and_sold_to_by_name(
 }
 
 #[tokio::test]
+async fn nothing_is_noted_of_or_sold_to_a_customer_that_was_erased() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Owner).await;
+    let entered =
+        post(&authority, &token, "1", "/v1/admin/customers", json!({ "name": "Jane" })).await.json();
+    let sold = post(&authority, &token, "2", LICENSES, json!({ "licensee": "Joe" })).await.json();
+    let customer = format!("/v1/admin/customers/{}", entered["id"].as_str().unwrap());
+    post(&authority, &token, "3", &format!("{customer}/erase"), json!({})).await.json();
+    let erased = (409, "erased".into());
+    let edit = async |key: &str, path: &str, version: &str, body| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        post_with(&authority, &token, &headers, &format!("{path}/edit"), body).await.problem()
+    };
+    assert_eq!(edit("4", &customer, "\"2\"", json!({ "notes": "a" })).await, erased);
+    let license = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    assert_eq!(edit("5", &license, "\"1\"", json!({ "customer": entered["id"] })).await, erased);
+    let sale = json!({ "customer": entered["id"], "licensee": "Jane" });
+    assert_eq!(post(&authority, &token, "6", LICENSES, sale).await.problem(), erased);
+}
+
+#[tokio::test]
 async fn what_callers_write_goes_into_no_header_of_an_answer() {
     let authority = Authority::new().await;
     let vendor = authority.signed_in(Role::Vendor).await;
