@@ -8,6 +8,7 @@ mod location;
 mod mail;
 mod noted;
 mod order;
+mod policy;
 mod product;
 mod refusal;
 mod refusals;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     mail::{Language, MAIL_DAYS, MailPolicy, MailPolicyChange, MailTerm, Mailed, Sender, is_mailable},
     noted::{noted_after, noted_change},
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
+    policy::{WeightBody, of_record, weights},
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
     refusals::Refusals,

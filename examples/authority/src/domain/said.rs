@@ -5,10 +5,11 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::policy::{self, GRACE_DAYS, POLICY, WEIGHTS};
 use crate::failure::{Failure, Result};
 
-/// Terms by the names and in the form of their record, and `expires_days`. What is left out is not said
-/// (`docs/FORMAT.md`, Said terms).
+/// Terms by the names and in the form of their record, and `expires_days`, `grace_days` and `weights`. What is left out
+/// is not said (`docs/FORMAT.md`, Said terms).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Said(Map<String, Value>);
@@ -38,6 +39,8 @@ impl Said {
         match name {
             EXPIRES => drop(self.0.remove(EXPIRES_DAYS)),
             EXPIRES_DAYS => drop(self.0.remove(EXPIRES)),
+            // All of it says its parts, too.
+            POLICY => [GRACE_DAYS, WEIGHTS].into_iter().for_each(|part| drop(self.0.remove(part))),
             _ => {}
         }
         self.0.insert(name.to_owned(), value);
@@ -119,7 +122,8 @@ impl Said {
             return Err(unfit(format!("{name} is not one of them")));
         }
         let Value::Object(mut record) = serde_json::to_value(terms)? else { return Ok(terms.clone()) };
-        for (name, value) in &self.0 {
+        let is_a_part = |name: &str| [GRACE_DAYS, WEIGHTS].contains(&name);
+        for (name, value) in self.0.iter().filter(|(name, _)| !is_a_part(name)) {
             if name != EXPIRES_DAYS {
                 record.insert(name.clone(), value.clone());
                 continue;
@@ -133,6 +137,9 @@ impl Said {
                 }
             };
             record.insert(EXPIRES.to_owned(), end);
+        }
+        for (name, value) in self.0.iter().filter(|(name, _)| is_a_part(name)) {
+            policy::overlay(record.entry(POLICY).or_insert(Value::Null), name, value).map_err(unfit)?;
         }
         serde_json::from_value(record.into()).map_err(|error| unfit(error.to_string()))
     }
@@ -181,6 +188,35 @@ mod tests {
         let endless = said(json!({ "expires_days": null })).over(&sold);
         assert_eq!(endless.apply(&terms, day).unwrap().expires, None);
         assert_eq!(Said::standard().apply(&terms, day).unwrap().deactivations, Some(0));
+    }
+
+    #[test]
+    fn parts_of_a_policy_are_said_over_what_it_is_below() {
+        let terms = LicenseTerms::new(LicenseId::from_bytes([1; 8]), "Example", 1, Timestamp::MIN);
+        let weight = json!([{ "component": 6, "agree": 6, "differ": -1 }]);
+        let product = said(json!({ "policy": { "weights": [], "accept": 20, "grace": 9, "grace_days": 3 } }));
+        let sold = said(json!({ "grace_days": 30, "weights": weight })).over(&product);
+        let applied = sold.apply(&terms, Timestamp::MIN).unwrap().policy;
+        assert_eq!((applied.accept(), applied.grace(), applied.grace_days()), (20, 9, 30));
+        assert_eq!(applied.weights()[0].agree(), 6);
+        // All of it goes before the parts that were said below.
+        let whole = product.over(&sold).apply(&terms, Timestamp::MIN).unwrap().policy;
+        assert_eq!((whole.grace_days(), whole.weights().len()), (3, 0));
+        // What is not said stays.
+        let fewer = said(json!({ "grace_days": 0 }))
+            .apply(&sold.apply(&terms, Timestamp::MIN).unwrap(), Timestamp::MIN);
+        assert_eq!(
+            (fewer.as_ref().unwrap().policy.grace_days(), fewer.unwrap().policy.weights().len()),
+            (0, 1)
+        );
+        for (value, told) in [
+            (json!({ "grace_days": 256 }), "grace_days is 256; 0 to 255 are allowed"),
+            (json!({ "grace_days": null }), "grace_days is null; 0 to 255 are allowed"),
+            (json!({ "policy": 3, "grace_days": 1 }), "policy is an object"),
+        ] {
+            let error = said(value).check().unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]

@@ -12,7 +12,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Said;
+use super::{
+    Said,
+    policy::{self, WeightArgument, WeightBody},
+};
 use crate::failure::{Failure, Result};
 
 /// What is told of a license's seats.
@@ -146,6 +149,15 @@ pub(crate) struct SaidTerms {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     period_days: Option<Limit>,
+    /// How many days a machine that has changed may go on until it is renewed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=255))]
+    #[schema(maximum = 255, nullable = false)]
+    grace_days: Option<u32>,
+    /// What a component of the fingerprint adds to the score that agrees or differs, in place of what it is otherwise;
+    /// may be given several times. These are all
+    #[arg(long = "weight", value_name = "COMPONENT=AGREE/DIFFER")]
+    #[schema(value_type = Vec<WeightBody>, required = false)]
+    weights: Option<Vec<WeightArgument>>,
     /// Whether each activation waits until it is approved
     #[arg(long, value_name = "WHEN")]
     #[schema(nullable = false)]
@@ -172,7 +184,7 @@ fn pairs<'de, D: Deserializer<'de>>(of: D) -> Result<Option<Vec<Pair>>, D::Error
 }
 
 impl SaidTerms {
-    /// What is said. Fails with [`Failure::Usage`] for two ends.
+    /// What is said. Fails with [`Failure::Usage`] for two ends, and for two weights of one component.
     pub(crate) fn said(&self) -> Result<Said> {
         if self.expires.is_some() && self.expires_days.is_some() {
             return Err(Failure::Usage("a license ends on a date, or so many days after its sale".into()));
@@ -211,6 +223,12 @@ impl SaidTerms {
         let mut said = Said::of(&terms, &names)?;
         if let Some(days) = self.expires_days {
             said.say_expires_days(days.0);
+        }
+        if let Some(days) = self.grace_days {
+            said.say(policy::GRACE_DAYS, days.into());
+        }
+        if let Some(weights) = &self.weights {
+            said.say(policy::WEIGHTS, policy::to_record(weights)?);
         }
         for Set(name, value) in &self.set {
             said.say(name, value.clone());

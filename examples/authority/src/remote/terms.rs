@@ -3,9 +3,9 @@
 use nodelock::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::domain::Said;
+use crate::domain::{Said, of_record};
 
-/// The same terms, with dates in RFC 3339 and metadata as members.
+/// The same terms, with dates in RFC 3339, metadata as members and components by name.
 pub(crate) fn terms(said: &Said) -> Value {
     said.members().iter().map(|(name, value)| (name.clone(), term(name, value))).collect::<Map<_, _>>().into()
 }
@@ -14,6 +14,7 @@ fn term(name: &str, value: &Value) -> Value {
     match (name, value) {
         ("expires" | "updates_until", value) => date(value),
         ("features", Value::Array(features)) => features.iter().map(feature).collect(),
+        ("weights", Value::Array(weights)) => weights.iter().map(of_record).collect(),
         ("metadata", Value::Array(pairs)) => {
             let pair = |pair: &Value| Some((pair[0].as_str()?.to_owned(), pair[1].clone()));
             pairs.iter().filter_map(pair).collect::<Map<_, _>>().into()
@@ -60,6 +61,7 @@ mod tests {
             "--seats 3 --edition Pro --lease-days none --expires 2090-01-01 --updates-until none",
             "--expires-days 30 --feature export --feature api=10 --feature beta@2090-01-01 --one-seat-per-machine",
             "--unbindable-lease-days 3 --virtual-reinstalls --one-seat-per-machine=false",
+            "--grace-days 0 --weight mac=6/-1 --weight cpu=0/0",
             "--metadata room=4 --metadata wing=west --seat-list labels --deactivations none --replace 2",
         ] {
             let typed: Typed = Typed::parse_from(std::iter::once("test").chain(typed.split_whitespace()));

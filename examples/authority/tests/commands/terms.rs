@@ -1,6 +1,9 @@
 //! The terms of a license change after its sale: each time another version of them.
 
-use nodelock::{Reason, Verdict};
+use nodelock::{
+    Reason, Verdict,
+    fingerprint::{Component, Probe},
+};
 use serde_json::json;
 
 use crate::program::{Authority, field};
@@ -120,4 +123,55 @@ fn a_seat_that_is_given_back_is_had_again_on_the_new_terms_with_the_same_key() {
     let request = device.begin(&key).unwrap().to_bytes();
     device.accept(field(&authority.done_with(&["activate", "-"], &request), "reply").as_bytes()).unwrap();
     assert_eq!(device.check().unwrap().license().unwrap().edition, "Pro");
+}
+
+/// A machine that has changed: most of what it was known by is another, and the rest says that it is the same.
+fn changed() -> Probe {
+    let values = [
+        (Component::DiskSerial, "disk 2718281".to_owned()),
+        (Component::Mac, "f0:4d:a2:99:88:77".to_owned()),
+        (Component::Model, "Framework Laptop 13".to_owned()),
+    ];
+    Probe::from_values(values, false, false)
+}
+
+fn unchanged() -> Probe {
+    let values = [
+        (Component::OsId, "0af1e2d3c4b5a6978899aabbccddeeff".to_owned()),
+        (Component::DiskSerial, "disk 2718281".to_owned()),
+        (Component::Mac, "f0:4d:a2:11:22:33".to_owned()),
+        (Component::Model, "Framework Laptop 13".to_owned()),
+    ];
+    Probe::from_values(values, false, false)
+}
+
+/// The days of grace and the weights are said where licenses are sold, and a device goes by them.
+#[test]
+fn how_far_a_machine_may_change_is_said_where_licenses_are_sold() {
+    let authority = Authority::new();
+    authority.done(&["product", "edit", "--grace-days", "3"]);
+    // The network card counts for nothing, so that the disk and the model are enough.
+    let weighed: &[&str] = &["--grace-days", "30", "--weight", "mac=0/0", "--weight", "os_id=0/0"];
+    for (more, grace_days, verdict) in [(&[][..], 3, "grace"), (weighed, 30, "active")] {
+        let (id, key) = authority.sell("1", more);
+        let shown = authority.done(&["license", "show", &id]);
+        assert_eq!(
+            (&shown["grace_days"], shown["weights"].as_array().unwrap().len()),
+            (&json!(grace_days), more.len() / 3)
+        );
+        let device = |probe: fn() -> Probe| authority.client(&id).probe(probe).build().unwrap();
+        let client = device(unchanged);
+        let request = client.begin(&key).unwrap().to_bytes();
+        client.accept(field(&authority.done_with(&["activate", "-"], &request), "reply").as_bytes()).unwrap();
+        assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);
+        let client = device(changed);
+        client.observe().unwrap();
+        let status = client.check().unwrap();
+        assert_eq!(status.verdict().code(), verdict, "{more:?}");
+        if let Verdict::Grace { until, .. } = status.verdict() {
+            let days = until.since(status.licensing_time()).as_secs().div_ceil(86_400);
+            assert_eq!(days, grace_days);
+        }
+    }
+    authority.done(&["verify"]);
 }

@@ -1,11 +1,19 @@
 //! The programs of the guides (docs/guides) in C, C++, Python and JavaScript, to the letter, against the authority.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::Path,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use crate::{
     applications::node,
     support::{
-        hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, folder, library, skipped},
+        hosts::{
+            Computer, DONE, FAILED, Host, NOWHERE, PRODUCT, Ran, UNUSABLE, USAGE, compile, folder, library,
+            skipped,
+        },
         server::Authority,
     },
 };
@@ -49,27 +57,84 @@ fn is_an_application(host: &Host) {
     run(FAILED, &["give-back"]);
 }
 
-#[test]
-fn the_guide_to_c_is_an_application() {
-    let folder = tempfile::tempdir().unwrap();
-    let (source, binary) = (folder.path().join("main.c"), folder.path().join("editor"));
+/// It is started on each of 400 days, one in four without a network, and nothing else is done about its license.
+fn is_usable_on_each_of_400_days(host: &Host) {
+    const DAY: u64 = 24 * 60 * 60;
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let Some(authority) = Authority::over_time_of(PRODUCT, begin) else { return };
+    let key = authority.sell("1", &[]);
+    let computer = Computer::new(host, &authority);
+    let run = |url: &str, arguments: &[&str]| {
+        let mut command = computer.command(url, arguments);
+        for name in ["HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            command.env(name, computer.folder.path());
+        }
+        authority.clock().given_to(&mut command);
+        Ran::from(command.output().unwrap())
+    };
+    assert_eq!(run(&computer.url, &["activate", &key]).exit, DONE);
+    let mut put_off = Vec::new();
+    for day in 0..400 {
+        authority.clock().set(begin + day * DAY);
+        let ran = run(if day % 4 == 1 { NOWHERE } else { &computer.url }, &[]);
+        assert_eq!((ran.exit, ran.says("license: ")), (DONE, "active"), "day {day}: {}", ran.stderr);
+        if !ran.stderr.is_empty() {
+            put_off.push(day);
+        }
+    }
+    // On these a renewal was due, 45 days after the one before. The next start caught up on it.
+    assert_eq!(put_off, [45, 181, 317]);
+    let renewed = authority.actions().iter().filter(|(_, action)| action == "checked-in").count();
+    assert!((400 / 90..=400 / 45).contains(&renewed), "{renewed} renewals");
+}
+
+/// The program of the guide to C, in a folder.
+fn of_the_guide_to_c(folder: &Path) -> Host {
+    let (source, binary) = (folder.join("main.c"), folder.join("editor"));
     program("c.md", "c", &source);
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     compile(&compiler, &["-std=c11"], source.to_str().unwrap(), &binary);
-    is_an_application(&Host { line: vec![binary.into()] });
+    Host { line: vec![binary.into()] }
+}
+
+/// The program of the guide to C++, in a folder; none without a compiler.
+fn of_the_guide_to_cpp(folder: &Path) -> Option<Host> {
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    if skipped(&[&compiler]) {
+        return None;
+    }
+    let (source, binary) = (folder.join("main.cpp"), folder.join("editor"));
+    program("cpp.md", "cpp", &source);
+    compile(&compiler, &["-std=c++17"], source.to_str().unwrap(), &binary);
+    Some(Host { line: vec![binary.into()] })
+}
+
+#[test]
+fn the_guide_to_c_is_an_application() {
+    let folder = tempfile::tempdir().unwrap();
+    is_an_application(&of_the_guide_to_c(folder.path()));
 }
 
 #[test]
 fn the_guide_to_cpp_is_an_application() {
-    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    if skipped(&[&compiler]) {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
-    let (source, binary) = (folder.path().join("main.cpp"), folder.path().join("editor"));
-    program("cpp.md", "cpp", &source);
-    compile(&compiler, &["-std=c++17"], source.to_str().unwrap(), &binary);
-    is_an_application(&Host { line: vec![binary.into()] });
+    if let Some(host) = of_the_guide_to_cpp(folder.path()) {
+        is_an_application(&host);
+    }
+}
+
+#[test]
+fn the_application_of_the_guide_to_c_is_usable_on_each_of_400_days() {
+    let folder = tempfile::tempdir().unwrap();
+    is_usable_on_each_of_400_days(&of_the_guide_to_c(folder.path()));
+}
+
+#[test]
+fn the_application_of_the_guide_to_cpp_is_usable_on_each_of_400_days() {
+    let folder = tempfile::tempdir().unwrap();
+    if let Some(host) = of_the_guide_to_cpp(folder.path()) {
+        is_usable_on_each_of_400_days(&host);
+    }
 }
 
 #[test]

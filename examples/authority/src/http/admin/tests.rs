@@ -324,6 +324,25 @@ async fn a_call_without_a_key_or_with_members_that_nobody_knows_does_nothing() {
     assert_eq!(get(&authority, &token, LICENSES).await.json(), json!({ "licenses": [], "next": null }));
 }
 
+/// Days of grace and weights are members of their own, checked with their bounds.
+#[tokio::test]
+async fn how_far_a_machine_may_change_is_said_in_a_call() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let weights = json!([{ "component": "mac", "agree": 6, "differ": -1 }]);
+    let terms = json!({ "seats": 1, "grace_days": 30, "weights": weights });
+    let body = json!({ "licensee": "Jane Doe", "terms": terms });
+    let sold = post(&authority, &token, "sale", LICENSES, body).await.json();
+    let path = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let shown = get(&authority, &token, &path).await.json();
+    assert_eq!((&shown["grace_days"], &shown["weights"]), (&json!(30), &weights));
+    let body = json!({ "licensee": "Jane Doe", "terms": { "grace_days": 256 } });
+    let refused = post(&authority, &token, "too many", LICENSES, body).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let told = "grace_days is 256; 0 to 255 are allowed";
+    assert!(refused.json()["detail"].as_str().unwrap().contains(told), "{}", refused.body);
+}
+
 #[tokio::test]
 async fn a_change_is_based_on_what_its_caller_saw() {
     let authority = Authority::new().await;

@@ -28,7 +28,9 @@ use super::{
     lists::{Filtered, Paged, next},
 };
 use crate::{
-    domain::{FeatureBody, LicenseHint, LicenseRow, TermsVersion, filter::List, rights::Act},
+    domain::{
+        FeatureBody, LicenseHint, LicenseRow, TermsVersion, WeightBody, filter::List, rights::Act, weights,
+    },
     failure::Result as Done,
     service::{self, LicenseView},
 };
@@ -56,6 +58,11 @@ pub(crate) struct LicenseBody {
     pub(crate) trial_days: Option<u32>,
     pub(crate) lease_days: Option<u32>,
     pub(crate) margin_days: Option<u32>,
+    /// How many days a machine that has changed may go on until it is renewed.
+    #[schema(maximum = 255)]
+    pub(crate) grace_days: u32,
+    /// What components of the fingerprint count for, where that is not the usual.
+    pub(crate) weights: Vec<WeightBody>,
     #[schema(format = "date-time")]
     pub(crate) updates_until: Option<String>,
     pub(crate) suspended: bool,
@@ -135,6 +142,8 @@ impl LicenseBody {
             trial_days: terms.trial_days,
             lease_days: terms.lease_days,
             margin_days: terms.margin_days,
+            grace_days: terms.policy.grace_days().into(),
+            weights: weights(terms),
             updates_until: text(terms.updates_until),
             suspended: terms.suspended,
             version: *version,
