@@ -1,4 +1,4 @@
-//! Everything that people type.
+//! Everything that people type, and lists of public keys.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -43,6 +43,10 @@ fuzz_target!(|data: &[u8]| {
     same(text.parse::<LicenseId>());
     same(text.parse::<Timestamp>());
     same(text.parse::<SeatName>());
+    if let Ok(keys) = PublicKey::read_list(data) {
+        let list: String = keys.iter().map(|key| format!("# a key\n{key}\n")).collect();
+        assert!(PublicKey::read_list(list.as_bytes()).is_ok_and(|again| again == keys));
+    }
     if let Ok(bytes) = base32::decode(&text, data.len()) {
         assert_eq!(base32::decode(&base32::encode(&bytes), bytes.len()).expect("it was encoded"), bytes);
         planted(bytes.len(), 32);
