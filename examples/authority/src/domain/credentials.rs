@@ -82,6 +82,13 @@ pub(crate) enum CredentialKind {
     DeploymentKey,
 }
 
+/// Why a credential is not valid any more, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Revoked(Timestamp),
+    Ended(Timestamp),
+}
+
 /// For a program of the vendor's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,11 +161,16 @@ impl Credential {
     }
 
     pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
+        self.over(now).is_none()
+    }
+
+    /// Why it is nobody's by now; none while it is valid.
+    pub(crate) fn over(&self, now: Timestamp) -> Option<Over> {
         let (expires, revoked) = match self {
             Self::Token(token) => (token.expires, token.revoked),
             Self::DeploymentKey(key) => (key.expires, key.revoked),
         };
-        revoked.is_none() && expires.is_none_or(|end| now < end)
+        revoked.map(Over::Revoked).or_else(|| expires.filter(|end| *end <= now).map(Over::Ended))
     }
 
     /// Revokes it. Returns whether that changed anything.

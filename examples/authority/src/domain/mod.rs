@@ -39,7 +39,8 @@ use serde::{Deserialize, Serialize};
 use self::rights::{Role, Scope};
 pub(crate) use self::{
     credentials::{
-        Account, Credential, CredentialKind, DeploymentKey, MOST_IN_QUOTA, Password, Spent, Token, check_name,
+        Account, Credential, CredentialKind, DeploymentKey, MOST_IN_QUOTA, Over, Password, Spent, Token,
+        check_name,
     },
     customer::{Customer, CustomerDetails, CustomerId},
     event::{EventRow, kind_of},

@@ -229,8 +229,7 @@ impl From<Failure> for Problem {
                     .detail(&failure.message())
             }
             Failure::DeploymentKeyUsedUp(_) => {
-                let used_up = &("deployment-key-used-up", "The deployment key is used up");
-                Self::own(StatusCode::FORBIDDEN, used_up).detail(&failure.message())
+                Self::of(ErrorKind::DeploymentKeyUsedUp).detail(&failure.message())
             }
             Failure::KeyReused => {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;

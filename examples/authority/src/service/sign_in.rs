@@ -1,14 +1,14 @@
 //! Who a request is from: people sign in, and every credential is looked up when it comes.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use nodelock::Timestamp;
+use nodelock::{ErrorKind, Timestamp};
 use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::{Service, limits::ANYWHERE, off_thread, permit, permit::On, secrets};
 use crate::{
-    domain::{Actor, Bearer, Credential, Occasion, Who, network, rights::Act},
+    domain::{Actor, Bearer, Credential, Occasion, Over, Who, network, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine},
 };
@@ -144,20 +144,39 @@ impl Service {
     /// Fails with [`Failure::Unauthenticated`], and with [`Failure::PeerMustWait`] instead after too many wrong ones
     /// from that address. A right one is never kept waiting.
     pub(crate) async fn authenticate(&self, secret: &str, peer: IpAddr, now: Timestamp) -> Result<Occasion> {
+        self.identify(secret, peer, now).await?.map_err(|_| Failure::Unauthenticated)
+    }
+
+    /// The same for a device, which is told what is wrong with its deployment key: whoever has one may know that it has
+    /// ended.
+    ///
+    /// Fails with [`ErrorKind::DeploymentKeyRefused`] instead of [`Failure::Unauthenticated`].
+    pub(crate) async fn authenticate_device(
+        &self,
+        secret: &str,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Occasion> {
+        let refused = |why: Refused| Failure::rule(ErrorKind::DeploymentKeyRefused, why.to_string());
+        self.identify(secret, peer, now).await?.map_err(refused)
+    }
+
+    /// Who brought that credential, or why nobody did, which is counted.
+    async fn identify(
+        &self,
+        secret: &str,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Result<Occasion, Refused>> {
         let found = match secret.len() <= LONGEST_SECRET {
             true => self.who(secret, now).await?,
-            false => None,
+            false => Err(Refused::Unknown),
         };
-        match found {
-            Some(who) => Ok(self.occasion(who, peer, now)),
-            None => {
-                if self.limits.credentials.take_and_tell(peer)? {
-                    let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
-                    permit::note(&self.database, &guesser, "refused", "credentials that are none").await?;
-                }
-                Err(Failure::Unauthenticated)
-            }
+        if found.is_err() && self.limits.credentials.take_and_tell(peer)? {
+            let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
+            permit::note(&self.database, &guesser, "refused", "credentials that are none").await?;
         }
+        Ok(found.map(|who| self.occasion(who, peer, now)))
     }
 
     fn occasion(&self, who: Who, address: IpAddr, time: Timestamp) -> Occasion {
@@ -165,23 +184,30 @@ impl Service {
         Occasion { time, actor: Actor::Bearer(Arc::new(bearer)) }
     }
 
-    async fn who(&self, secret: &str, now: Timestamp) -> Result<Option<Who>> {
+    async fn who(&self, secret: &str, now: Timestamp) -> Result<Result<Who, Refused>> {
         let hash = secrets::secret_hash(secret);
         let mut tx = self.database.read().await?;
         let (who, seen) = if secret.starts_with(secrets::SESSION) {
-            let Some(session) = store::session(&mut tx, &hash).await? else { return Ok(None) };
+            let Some(session) = store::session(&mut tx, &hash).await? else {
+                return Ok(Err(Refused::Unknown));
+            };
             if now >= session.ends || now >= later(session.seen, IDLE) {
-                return Ok(None);
+                return Ok(Err(Refused::Unknown));
             }
             let account = store::account(&mut tx, &session.account).await?;
             let Some(account) = account.filter(|account| account.disabled.is_none()) else {
-                return Ok(None);
+                return Ok(Err(Refused::Unknown));
             };
             (Who::Account { name: account.name, role: account.role }, Some(session.seen))
         } else {
-            let Some(row) = store::credential(&mut tx, &hash).await? else { return Ok(None) };
-            if !row.credential.is_valid(now) {
-                return Ok(None);
+            let Some(row) = store::credential(&mut tx, &hash).await? else {
+                return Ok(Err(Refused::Unknown));
+            };
+            if let Some(over) = row.credential.over(now) {
+                return Ok(Err(match row.credential {
+                    Credential::DeploymentKey(_) => Refused::Over(over),
+                    Credential::Token(_) => Refused::Unknown,
+                }));
             }
             let who = match row.credential {
                 Credential::Token(token) => {
@@ -197,7 +223,23 @@ impl Service {
             store::set_seen(&mut tx, &hash, now).await?;
             tx.commit().await?;
         }
-        Ok(Some(who))
+        Ok(Ok(who))
+    }
+}
+
+/// Why a credential is nobody's.
+enum Refused {
+    Unknown,
+    Over(Over),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("nobody has that deployment key"),
+            Self::Over(Over::Revoked(at)) => write!(f, "the deployment key was revoked at {at}"),
+            Self::Over(Over::Ended(at)) => write!(f, "the deployment key ended at {at}"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client_proxy;
 mod copies;
+mod deployment;
 mod device;
 mod operator;
 mod over_time;

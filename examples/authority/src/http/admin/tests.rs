@@ -225,11 +225,14 @@ async fn a_machine_is_enrolled_by_its_deployment_key_and_by_no_other_token() {
     assert!(ask("first", "", &key).await.json()["license"].is_string());
     assert_eq!(ask("second", "", &key).await.problem(), (403, "deployment-key-used-up".into()));
     assert_eq!(ask("third", &license_key, &key).await.problem(), (400, "malformed".into()));
+    let refused = (401, "deployment-key-refused".into());
     for (name, wrong) in [("fourth", "Bearer nld_nobodys"), ("fifth", "Bearer"), ("sixth", "Basic eDp5")] {
-        assert_eq!(ask(name, "", wrong).await.problem(), (401, "unauthenticated".into()));
+        let answer = ask(name, "", wrong).await;
+        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(answer.problem(), refused);
     }
     let shop = format!("Bearer {}", authority.token(&[Scope::LicensesWrite]).await);
-    assert_eq!(ask("seventh", &license_key, &shop).await.problem(), (403, "forbidden".into()));
+    assert_eq!(ask("seventh", &license_key, &shop).await.problem(), refused);
 }
 
 /// Asks with a body and a key.
@@ -337,7 +340,7 @@ async fn how_far_a_machine_may_change_is_said_in_a_call() {
     let shown = get(&authority, &token, &path).await.json();
     assert_eq!((&shown["grace_days"], &shown["weights"]), (&json!(30), &weights));
     let body = json!({ "licensee": "Jane Doe", "terms": { "grace_days": 256 } });
-    let refused = post(&authority, &token, "too many", LICENSES, body).await;
+    let refused = post(&authority, &token, "too-many", LICENSES, body).await;
     assert_eq!(refused.status, 400, "{}", refused.body);
     let told = "grace_days is 256; 0 to 255 are allowed";
     assert!(refused.json()["detail"].as_str().unwrap().contains(told), "{}", refused.body);

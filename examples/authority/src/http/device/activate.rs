@@ -4,6 +4,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, header},
 };
+use nodelock::ErrorKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,14 +43,15 @@ pub(super) struct Granted {
         (status = 200, description = "Done.", body = inline(Granted)),
         (
             status = 401,
-            description = "Not a valid deployment key. Codes: `unauthenticated`.",
+            description = "What the header `Authorization` names is no deployment key, or one that has ended or was \
+                           revoked. Codes: `deployment-key-refused`.",
             body = Details,
             content_type = "application/problem+json",
         ),
         (
             status = 403,
             description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued: \
-                           the vendor refused the request, or the machine has had its trial, say. Codes: `bad-signature`, `wrong-machine`, `license-ended`, `request-refused`, `trial-used`, `forbidden`, `deployment-key-used-up`.",
+                           the vendor refused the request, or the machine has had its trial, say. Codes: `bad-signature`, `wrong-machine`, `license-ended`, `request-refused`, `trial-used`, `deployment-key-used-up`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -102,14 +104,15 @@ pub(super) async fn activate(
         let mut occasion = peer.occasion();
         let mut assigned = None;
         if headers.contains_key(header::AUTHORIZATION) {
-            let key = bearer::token(&headers).ok_or(Failure::Unauthenticated)?;
-            occasion = server.service.authenticate(&key, peer.0, occasion.time).await?;
+            // A header that is none counts as a guess, too.
+            let key = bearer::token(&headers).unwrap_or_default();
+            occasion = server.service.authenticate_device(&key, peer.0, occasion.time).await?;
             assigned = occasion.deployed_license();
             if assigned.is_some() && !file.request().license_key.is_empty() {
                 return Err(Problem::malformed("a request with a deployment key names no license key"));
             }
         }
-        let granted = server.service.activate(file, assigned, &occasion).await?;
+        let granted = server.service.activate(file, assigned, &occasion).await.map_err(for_device)?;
         let receipts = granted.receipts.iter().map(Message::from).collect();
         match granted.license {
             Ok(license) => Ok(JsonAnswer(Granted { license: Message::from(&license), receipts })),
@@ -120,6 +123,17 @@ pub(super) async fn activate(
         }
     })
     .await
+}
+
+/// To a device, a token that takes no seats is a deployment key that is none.
+fn for_device(failure: Failure) -> Failure {
+    match failure {
+        Failure::Forbidden(_) => {
+            let why = "that is no deployment key, and what it is for takes no seats";
+            Failure::rule(ErrorKind::DeploymentKeyRefused, why)
+        }
+        failure => failure,
+    }
 }
 
 #[cfg(test)]

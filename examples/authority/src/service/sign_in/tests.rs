@@ -634,8 +634,46 @@ async fn a_deployment_key_is_nobodys_once_it_is_over_or_revoked() {
     assert_eq!(authority.seats().await.len(), 3);
 }
 
+#[tokio::test]
+async fn a_device_is_told_what_is_wrong_with_its_deployment_key_and_others_are_not() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let end = plus(now(), 60 * 60);
+    let new = |expires| NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires };
+    let (_, ending) = new_credential(database, new(Some(end)), |_, _| Ok(()), &vendor()).await.unwrap();
+    let (id, revoked) = new_credential(database, new(None), |_, _| Ok(()), &vendor()).await.unwrap();
+    revoke(database, (CredentialKind::DeploymentKey, &id), &vendor()).await.unwrap();
+    let last = Timestamp::from_unix_seconds(end.unix_seconds() - 1);
+    assert!(service.authenticate_device(&ending, address(1), last).await.is_ok());
+    for (secret, why) in [
+        (ending.as_str(), format!("the deployment key ended at {end}")),
+        (revoked.as_str(), "the deployment key was revoked at 2".to_owned()),
+        ("nld_nobodys", "nobody has that deployment key".to_owned()),
+        ("", "nobody has that deployment key".to_owned()),
+    ] {
+        let refused = service.authenticate_device(secret, address(1), end).await.err().unwrap();
+        assert_eq!(refused.name(), "deployment-key-refused", "{why}");
+        assert!(refused.message().starts_with(&why), "{}", refused.message());
+        let elsewhere = service.authenticate(secret, address(1), end).await.err().unwrap();
+        assert!(matches!(elsewhere, Failure::Unauthenticated), "{why}");
+    }
+    // Each of them counts as a guess.
+    let limited = loop {
+        match service.authenticate_device("nld_nobodys", address(1), end).await.err().unwrap() {
+            Failure::Rule(_) => {}
+            limited => break limited,
+        }
+    };
+    assert!(matches!(limited, Failure::PeerMustWait(_)));
+    assert!(
+        service.authenticate_device(&ending, address(1), last).await.is_ok(),
+        "a right one is not kept waiting"
+    );
+}
+
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 25] = [
+const UNASKED: [(&str, &str); 26] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
@@ -651,6 +689,7 @@ const UNASKED: [(&str, &str); 25] = [
     ("read", "reads what came; nothing is looked up"),
     ("make_way", "lets others write"),
     ("authenticate", "it is what finds out who asks"),
+    ("authenticate_device", "it is what finds out who asks"),
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
     ("note_refusals", "whoever was refused asked"),
