@@ -46,7 +46,7 @@ at_most() {
 }
 
 build capi
-at_most 1117000
+at_most 1120000
 needs
 exports '/^# and/,$d'
 cc -std=c11 -Wall -Wextra -Werror -I include tests/capi/bare.c -o "$folder/bare" -L "$(dirname $library)" -lnodelock -Wl,-rpath,"$PWD/$(dirname $library)"
@@ -59,6 +59,6 @@ if [ -n "${1:-}" ]; then
 fi
 
 build capi,online,qr,authority
-at_most 3420000
+at_most 3424000
 needs
 exports '/^# and with feature `testing`/,$d'

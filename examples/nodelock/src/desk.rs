@@ -1,5 +1,5 @@
-//! A computer on which the program's commands are run: with a clock, a disk, a network and hardware of its own, and with
-//! the library's authority for tests at the other end.
+//! A computer on which the program's commands are run: with a clock, a disk, a network and hardware of its own, and
+//! with the library's authority for tests at the other end.
 
 use std::{
     cell::Cell,

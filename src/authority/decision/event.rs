@@ -21,8 +21,8 @@ pub struct Event {
     pub after: Option<SeatState>,
     /// More, in words of the authority's own for the vendor. No secret is in it, and nothing of a person.
     pub detail: String,
-    /// Why, in words that a person typed; empty if nobody did. They may name somebody, so a host keeps them where it can
-    /// erase them.
+    /// Why, in words that a person typed; empty if nobody did. They may name somebody, so a host keeps them where it
+    /// can erase them.
     pub reason: String,
 }
 

@@ -61,8 +61,8 @@ pub unsafe extern "C" fn nodelock_issuer_new(
     }
 }
 
-/// Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root always
-/// may.
+/// Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root
+/// always may.
 ///
 /// NODELOCK_CERTIFICATE_EXPIRED: its certificate has ended, or is not valid yet.
 #[unsafe(no_mangle)]
