@@ -46,7 +46,6 @@ mod advice;
 mod arguments;
 mod commands;
 #[cfg(test)]
-#[allow(dead_code, reason = "a computer can do more than the tests have it do")]
 mod desk;
 #[cfg(test)]
 #[path = "../../../tests/support/forms.rs"]
