@@ -9,6 +9,9 @@ pub mod forge;
 pub mod forms;
 pub mod skip;
 pub mod vendor;
+// It goes with whatever transport a host brings.
+#[cfg(feature = "transport")]
+pub mod watched;
 
 // What only tests of the network need, some of it from crates that others do without.
 #[cfg(feature = "online")]
@@ -17,7 +20,5 @@ pub mod calls;
 pub mod proxy;
 #[cfg(feature = "online")]
 pub mod responder;
-#[cfg(feature = "online")]
-pub mod watched;
 #[cfg(feature = "online")]
 pub mod wire;

@@ -37,7 +37,10 @@ struct Vendor {
 impl Vendor {
     /// None on SQLite.
     fn new(name: &'static str) -> Option<Self> {
-        let Engine::Postgres(server) = Engine::chosen() else { return None };
+        let Engine::Postgres(server) = Engine::chosen() else {
+            eprintln!("SKIPPED: it needs tests/postgres/with_server.py");
+            return None;
+        };
         let around = tempfile::tempdir().unwrap();
         // The database is called as the folder is.
         let folder = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(&around).unwrap();

@@ -8,7 +8,7 @@ use std::{
     str::FromStr as _,
     task::Poll,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nodelock::{
@@ -305,7 +305,9 @@ async fn quiet(database: &Database) {
     const AT_WORK: &str = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND \
                            pid <> pg_backend_pid() AND state <> 'idle'";
     let is_postgres = database.read().await.unwrap().engine == Engine::Postgres;
+    let end = Instant::now() + Duration::from_secs(120);
     while is_postgres && numbers(database, AT_WORK).await != [0] {
+        assert!(Instant::now() < end, "something is begun and does not end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
