@@ -1164,8 +1164,8 @@ nodelock_status nodelock_config_set_authority(nodelock_config *config,
                                               nodelock_error **error);
 
 /**
- * Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
- * over the network in the clear then.
+ * Whether `http://` will do for an authority on another host than this one. Default: no. License keys, deployment
+ * keys and codes go over the network in the clear then.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3041,8 +3041,8 @@ nodelock_status nodelock_issuer_new(const nodelock_key *key,
                                     nodelock_error **error);
 
 /**
- * Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root always
- * may.
+ * Whether an issuer may sign at `now`, in seconds since 1970: for a server that says whether it is ready. A root
+ * always may.
  *
  * NODELOCK_CERTIFICATE_EXPIRED: its certificate has ended, or is not valid yet.
  */

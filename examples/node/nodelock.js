@@ -315,7 +315,7 @@ export class Client extends Owned {
             if (version) perform('config_set_application_version', config, text(version));
             if (replace) perform('config_set_replace', config, replace);
             if (describe) perform('config_set_describe_machine', config, true);
-            if (deploymentKey) perform('config_set_deployment_key', config, text(deploymentKey));
+            if (deploymentKey !== null && deploymentKey !== undefined) perform('config_set_deployment_key', config, text(deploymentKey));
             if (test) test.setUp(config, Boolean(store));
             super('client', get('client_new', config));
         } finally {

@@ -393,16 +393,20 @@ impl Seat {
 
     /// The same seat without what it says of its computer: without its [label](Self::label), and without its
     /// [fingerprint](Self::fingerprint) once it [is over](Self::is_over). Before that, check-ins are judged by it. Of a
-    /// [trial](Self::is_trial) its tags stay: a machine has one, so it must be known again. Its [notice](Self::notice)
-    /// is empty, because it may name a person.
+    /// [trial](Self::is_trial) its tags stay: a machine has one, so it must be known again.
     pub fn without_computer(&self, now: Timestamp) -> Self {
         let fingerprint = match self.is_over(now) {
             false => self.fingerprint.clone(),
             true if self.is_trial() && self.fingerprint.bindable() => self.fingerprint.tags_alone(),
             true => Fingerprint::default(),
         };
-        let notice = self.notice.as_ref().map(|_| String::new());
-        Self { label: String::new(), fingerprint, notice, ..self.clone() }
+        Self { label: String::new(), fingerprint, ..self.clone() }
+    }
+
+    /// The same seat with an empty [notice](Self::notice), if it has one: it may name a person who wants to be
+    /// forgotten. Its device hears no reason then.
+    pub fn without_notice(&self) -> Self {
+        Self { notice: self.notice.as_ref().map(|_| String::new()), ..self.clone() }
     }
 
     /// Why it was given up.

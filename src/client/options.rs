@@ -179,8 +179,9 @@ impl Authority {
         self
     }
 
-    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
-    /// over the network in the clear then, and anybody on the way can refuse a request in the authority's name.
+    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys, deployment
+    /// keys and codes go over the network in the clear then, and anybody on the way can refuse a request in the
+    /// authority's name.
     pub fn plain_http(mut self, allowed: bool) -> Self {
         self.plain_http = allowed;
         self

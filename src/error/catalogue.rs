@@ -230,13 +230,13 @@ macro_rules! catalogue {
                 /// request stays pending: with a deployment key that is valid it gets its license.
                 DeploymentKeyRefused, NODELOCK_DEPLOYMENT_KEY_REFUSED = 84, "deployment-key-refused", authority, 401,
                 "the deployment key is not valid",
-                "Compare it with the one that was handed over, or ask whoever made it for a new one.";
+                "Compare it with the one that was handed over, or ask the vendor for a new one.";
 
                 /// As many machines as the deployment key was made for have had their seats with it. The request stays
                 /// pending: with another deployment key it gets its license.
                 DeploymentKeyUsedUp, NODELOCK_DEPLOYMENT_KEY_USED_UP = 85, "deployment-key-used-up", authority, 403,
                 "the deployment key is used up",
-                "Ask whoever made it for another one.";
+                "Ask the vendor for another one.";
 
                 /// The bytes are truncated, have something left over, or break a rule of the format.
                 Malformed, NODELOCK_MALFORMED = 100, "malformed", authority, 400,

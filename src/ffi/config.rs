@@ -600,8 +600,8 @@ pub unsafe extern "C" fn nodelock_config_set_authority(
     }
 }
 
-/// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
-/// over the network in the clear then.
+/// Whether `http://` will do for an authority on another host than this one. Default: no. License keys, deployment
+/// keys and codes go over the network in the clear then.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_plain_http(

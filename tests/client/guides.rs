@@ -214,13 +214,17 @@ fn the_guide_to_containers_keeps_its_license_on_another_host() {
     assert!(on("another host").check().unwrap().is_usable());
 
     let secret = volume.path().join("secret");
-    let enrolled = |machine: &str| {
-        ci_guide::enrolled(authority.client(&Machine::new(machine)).store(Store::in_memory()), &secret)
+    let enrolled = |machine: &str, store: &Store| {
+        ci_guide::enrolled(|| authority.client(&Machine::new(machine)).store(store.clone()), &secret)
     };
-    assert_eq!(enrolled("runner").unwrap_err().kind(), ErrorKind::Io);
+    let store = Store::in_memory();
+    assert_eq!(enrolled("runner", &store).unwrap_err().kind(), ErrorKind::Io);
     let license_key = authority.sell(9).unwrap();
     let key = authority.vendor().new_deployment_key(&license_key, 1).unwrap();
     fs::write(&secret, format!("{key}\n")).unwrap();
-    assert!(enrolled("runner").unwrap().check().unwrap().is_usable());
-    assert_eq!(enrolled("another").unwrap_err().kind(), ErrorKind::DeploymentKeyUsedUp);
+    assert!(enrolled("runner", &store).unwrap().check().unwrap().is_usable());
+    assert_eq!(enrolled("another", &Store::in_memory()).unwrap_err().kind(), ErrorKind::DeploymentKeyUsedUp);
+    // A machine that has its seat needs no secret.
+    fs::remove_file(&secret).unwrap();
+    assert!(enrolled("runner", &store).unwrap().check().unwrap().is_usable());
 }

@@ -4,7 +4,10 @@ use std::fs;
 
 use nodelock::{Reason, Store, Verdict};
 
-use crate::support::vendor::{Device, Vendor};
+use crate::support::{
+    skip::{ROOT, skipped},
+    vendor::{Device, Vendor},
+};
 
 #[test]
 fn a_tombstone_that_cannot_be_left_is_a_warning_on_the_result() {
@@ -75,7 +78,7 @@ mod environment {
             match tried {
                 Ok(()) => Some(Self::of(Whose::Machine, name)),
                 Err(error) => {
-                    eprintln!("SKIPPED: {MACHINES} cannot be written to: {error}");
+                    skipped(ROOT, &format!("{MACHINES} cannot be written to: {error}"));
                     None
                 }
             }

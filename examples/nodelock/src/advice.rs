@@ -79,11 +79,11 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Check --authority, and whether a proxy or a log-in page answers in its place. Nothing was lost."
         }
         ErrorKind::NoFreeSeat => {
-            "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` asks again, \
+            "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate LICENSE-KEY` asks again, and `check-in` for a seat that lapsed; \
              `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
         }
         ErrorKind::DeploymentKeyRefused | ErrorKind::DeploymentKeyUsedUp => {
-            "Ask whoever made the key for another one, and name its file with --deployment-key-file \
+            "Ask the vendor for another one, and name its file with --deployment-key-file \
              (NODELOCK_DEPLOYMENT_KEY_FILE). The request is kept: `nodelock activate` sends it again."
         }
         ErrorKind::CrowdedHandle => {

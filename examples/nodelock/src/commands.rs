@@ -65,10 +65,17 @@ pub fn run(arguments: &Arguments, clients: &impl Clients) -> Result<Report> {
         Command::Status => Ok(status::report(&client()?.check()?)),
         Command::Start { limit: 0 } => Ok(status::of_start(&client()?.start(Duration::ZERO)?)),
         Command::Start { limit } => {
-            Ok(status::of_start(&online()?.start(Duration::from_secs((*limit).into()))?))
+            let builder = clients.online(common)?;
+            let waits = client()?
+                .pending()
+                .is_ok_and(|pending| pending.is_some_and(|pending| pending.request().license_key.is_empty()));
+            let builder = if waits { enrolling(builder, common)? } else { builder };
+            Ok(status::of_start(&builder.build()?.start(Duration::from_secs((*limit).into()))?))
         }
         Command::Activate { license_key, metadata, replace, instead_of } => {
-            let client = replacing(clients.online(common)?, replace).build()?;
+            let builder = replacing(clients.online(common)?, replace);
+            let builder = if license_key.is_none() { enrolling(builder, common)? } else { builder };
+            let client = builder.build()?;
             let options = options(license_key.as_deref(), metadata);
             Ok(status::report(&client.online().activate(match instead_of {
                 Some(seat) => options.instead_of(*seat),
@@ -146,6 +153,15 @@ pub fn run(arguments: &Arguments, clients: &impl Clients) -> Result<Report> {
     }
 }
 
+/// A client with the deployment key that was named, if one was. The file is read for a request without a license key
+/// alone: a machine that has its seat renews it and gives it back wherever the file has gone.
+fn enrolling(builder: ClientBuilder, common: &Common) -> Result<ClientBuilder> {
+    match common.deployment_key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+        Some(file) => Ok(builder.deployment_key(deployment_key(file)?)),
+        None => Ok(builder),
+    }
+}
+
 fn replacing(builder: ClientBuilder, replace: &Replace) -> ClientBuilder {
     builder.replace_license(replace.replace_license).replace_request(replace.replace_request)
 }
@@ -166,11 +182,7 @@ impl Clients for ThisMachine {
             options = options.trust_pem(&read_input(file)?)?;
         }
         let authority = Authority::new(url, options.build()?).plain_http(common.plain_http);
-        let builder = self.offline(common)?.authority(authority);
-        match common.deployment_key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
-            Some(file) => Ok(builder.deployment_key(deployment_key(file)?)),
-            None => Ok(builder),
-        }
+        Ok(self.offline(common)?.authority(authority))
     }
 
     fn offline(&self, common: &Common) -> Result<ClientBuilder> {

@@ -10,12 +10,14 @@ pub fn in_a_container(builder: ClientBuilder, volume: &Path, contract: &str) -> 
 }
 
 /// Takes a seat where there is none yet, with nobody at the machine. `secret` is the file that the platform mounts the
-/// deployment key at.
-pub fn enrolled(builder: ClientBuilder, secret: &Path) -> Result<Client> {
+/// deployment key at; a machine that has its seat starts without it.
+pub fn enrolled(builder: impl Fn() -> ClientBuilder, secret: &Path) -> Result<Client> {
+    let client = builder().build()?;
+    let (Verdict::Unlicensed { .. } | Verdict::Deactivated) = client.check()?.verdict() else {
+        return Ok(client);
+    };
     let key = fs::read_to_string(secret).map_err(|error| Error::io(secret.display().to_string(), error))?;
-    let client = builder.deployment_key(key).build()?;
-    if let Verdict::Unlicensed { .. } | Verdict::Deactivated = client.check()?.verdict() {
-        client.activate(ActivationRequestOptions::new())?;
-    }
+    let client = builder().deployment_key(key).build()?;
+    client.activate(ActivationRequestOptions::new())?;
     Ok(client)
 }

@@ -224,13 +224,19 @@ impl SaidTerms {
         if let Some(days) = self.expires_days {
             said.say_expires_days(days.0);
         }
+        // Saying all of the policy unsays its parts, so it comes before them.
+        let (policies, others): (Vec<_>, Vec<_>) =
+            self.set.iter().partition(|Set(name, _)| name == policy::POLICY);
+        for Set(name, value) in policies {
+            said.say(name, value.clone());
+        }
         if let Some(days) = self.grace_days {
             said.say(policy::GRACE_DAYS, days.into());
         }
         if let Some(weights) = &self.weights {
             said.say(policy::WEIGHTS, policy::to_record(weights)?);
         }
-        for Set(name, value) in &self.set {
+        for Set(name, value) in others {
             said.say(name, value.clone());
         }
         Ok(said)

@@ -96,7 +96,8 @@ async fn erase_license(database: &Database, license: LicenseId, now: Timestamp) 
         }
         let seats = store::seats_of_license(&mut tx, license, last.as_ref(), AT_ONCE).await?;
         for seat in &seats {
-            store::set_undescribed(&mut tx, &seat.without_computer(now), seat.is_over(now)).await?;
+            store::set_undescribed(&mut tx, &seat.without_computer(now).without_notice(), seat.is_over(now))
+                .await?;
             count += 1;
         }
         tx.commit().await?;

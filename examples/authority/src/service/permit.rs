@@ -174,8 +174,13 @@ impl Service {
     /// kind from an address within a quarter of an hour, and no more in all than a stranger could fill the audit with.
     /// What cannot be noted is refused all the same.
     pub(crate) async fn note_stranger(&self, what: &str, occasion: &Occasion) {
+        self.note_first_of(what, what, occasion).await;
+    }
+
+    /// The same, where what is noted says less than what makes the kind.
+    pub(super) async fn note_first_of(&self, kind: &str, what: &str, occasion: &Occasion) {
         let address = occasion.actor.address().unwrap_or(ANYWHERE);
-        let is_first = self.limits.strangers.take(what, address).is_ok();
+        let is_first = self.limits.strangers.take(kind, address).is_ok();
         if is_first
             && self.limits.strangers_in_all.take("", ANYWHERE).is_ok()
             && let Err(failure) = note(&self.database, occasion, "refused", what).await

@@ -68,7 +68,7 @@ pub(crate) async fn edit_retention(
     hand_over: impl FnOnce(&Retention) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Retention> {
-    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
+    let occasion = &permit(database, occasion, Act::Erase, On::Whole).await?;
     let mut tx = database.write().await?;
     let before = store::retention(&mut tx).await?;
     let after = before.changed(change)?;

@@ -82,13 +82,14 @@ impl Service {
             Some(_) => None,
         };
         if let Some(why) = why {
-            self.note_stranger(&why, &guesser).await;
+            // By the name that was typed: an account that is there must not be told by how long its refusal takes.
+            self.note_first_of(&format!("a sign-in as {name}"), &why, &guesser).await;
             return Err(refused());
         }
         let account = account.ok_or_else(refused)?;
         if let Err(failure) = self.limits.second_factors.take(name, ANYWHERE) {
-            self.note_stranger(&format!("too many codes behind the right password of {name}"), &guesser)
-                .await;
+            let why = format!("too many codes behind the right password of {name}");
+            self.note_stranger(&why, &guesser).await;
             return Err(failure);
         }
         let mut tx = self.database.write().await?;

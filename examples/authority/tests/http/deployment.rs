@@ -1,4 +1,4 @@
-//! Machines that nobody sits at enrol with a deployment key: runners and containers of one image, each with the
+//! Machines that nobody sits at enroll with a deployment key: runners and containers of one image, each with the
 //! client's program (docs/guides/ci.md).
 
 use std::{
@@ -115,7 +115,7 @@ fn sell(authority: &Authority, seats: &str) -> String {
 }
 
 #[test]
-fn containers_of_one_image_enrol_with_a_deployment_key_until_it_is_used_up_ends_or_is_revoked() {
+fn containers_of_one_image_enroll_with_a_deployment_key_until_it_is_used_up_ends_or_is_revoked() {
     let authority = Authority::new();
     let license = sell(&authority, "9");
     let end = Timestamp::from_unix_seconds(SystemClock.now().unix_seconds() + 20);

@@ -108,3 +108,23 @@ fn files_that_cannot_be_read_or_written_are_named_otherwise() {
     let code = user.text(&["code"]);
     authority.vendor().redeem_code(&code).unwrap();
 }
+
+/// The secret may be gone once a machine has its seat: it renews the license and gives the seat back without it.
+#[test]
+fn a_machine_that_has_its_seat_needs_no_deployment_key() {
+    let (authority, responder, user) = served();
+    let key = authority.sell(1).unwrap();
+    let url = responder.url();
+    let missing = user.path("gone");
+    let with_a_key_that_is_gone = |words: &[&str]| {
+        let mut command = user.command(nodelock(), &[words, &["--authority", &url]].concat());
+        command.env("NO_PROXY", "127.0.0.1").env("NODELOCK_DEPLOYMENT_KEY_FILE", &missing);
+        command
+    };
+    let said = failed(&mut with_a_key_that_is_gone(&["activate"]));
+    assert_eq!(said["error"], "input", "a request without a license key wants it: {said}");
+    for words in [&["activate", &key][..], &["start"], &["check-in"], &["deactivate"]] {
+        done(&mut with_a_key_that_is_gone(words));
+    }
+    assert_eq!(authority.usage(&key).unwrap().taken, 0);
+}

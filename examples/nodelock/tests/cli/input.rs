@@ -278,7 +278,7 @@ fn a_deployment_key_is_read_from_a_file_and_shown_by_nothing() {
     };
     ask(&empty, "invalid-input", 2, "deployment key has 0 bytes");
     ask(&words, "invalid-input", 2, "one word");
-    ask(&long, "invalid-input", 2, "deployment key has 4096 bytes; 1 to 1024");
+    ask(&long, "invalid-input", 2, "bytes; 1 to 1024");
     ask(&binary, "usage", 2, "no deployment key is in it");
     ask(&missing, "input", 1, "missing");
     for words in [&[][..], &["--json"]] {

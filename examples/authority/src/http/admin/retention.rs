@@ -89,7 +89,7 @@ impl From<&ChangedRetention> for RetentionChange {
     responses((status = 200, description = "Done, now or before.", body = RetentionBody), ActRefusals),
 )]
 pub(super) async fn edit_retention(posted: Posted<ChangedRetention>) -> Result<JsonText, Problem> {
-    once(posted, Act::Products, |call, asked: ChangedRetention| async move {
+    once(posted, Act::Erase, |call, asked: ChangedRetention| async move {
         let hand_over = |retention: &Retention| call.keep_along(&RetentionBody::from(retention));
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let retention = service::edit_retention(database, (&asked).into(), hand_over, occasion).await?;

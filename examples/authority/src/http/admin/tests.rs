@@ -39,7 +39,7 @@ const CALLS: [(&str, Option<Act>); 79] = [
     ("edit_mail_policy", Some(Act::Products)),
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
-    ("edit_retention", Some(Act::Products)),
+    ("edit_retention", Some(Act::Erase)),
     ("enable_account", Some(Act::Accounts)),
     ("erase_customer", Some(Act::Erase)),
     ("events", Some(Act::ShowAudit)),
