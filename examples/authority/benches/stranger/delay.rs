@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many codes are timed.
-const ROUNDS: u8 = 20;
+const ROUNDS: u8 = 60;
 /// How many codes a peer may try.
 const CODES_OF_PEER: u8 = 10;
 

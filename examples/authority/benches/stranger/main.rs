@@ -13,7 +13,7 @@
 //!
 //! | variable | what it sets |
 //! |---|---|
-//! | `NODELOCK_BENCH_REQUESTS` | how many activations and check-ins each phase has, 600 each unless told |
+//! | `NODELOCK_BENCH_REQUESTS` | how many activations and check-ins each phase has, 2,500 each unless told |
 //! | `NODELOCK_ONLINE_POSTGRES` | the URL of a PostgreSQL server, without a database: it takes the place of SQLite |
 
 #[path = "../common/mod.rs"]
@@ -26,7 +26,7 @@ mod delay;
 mod memory;
 mod stranger;
 
-use std::{env, net::Ipv4Addr};
+use std::{env, net::Ipv4Addr, process::ExitCode};
 
 use bounds::Bounds;
 use common::{
@@ -62,9 +62,9 @@ const DEACTIVATIONS: &str = "/v1/deactivations";
 const PREFLIGHTS: &str = "/v1/deactivations/preflight";
 const CHECK_INS: &str = "/v1/checkins";
 
-fn main() {
+fn main() -> ExitCode {
     stranger::be_one_if_told();
-    let requests = env::var("NODELOCK_BENCH_REQUESTS").map_or(600, |text| text.parse().expect("a number"));
+    let requests = env::var("NODELOCK_BENCH_REQUESTS").map_or(2500, |text| text.parse().expect("a number"));
     let world = World::new(&Engine::chosen());
     println!(
         "| beside the customers    | junk sent | activations | ratio |    99 % | check-ins | ratio |    99 % |\n\
@@ -85,7 +85,7 @@ fn main() {
     }
     delay::measure(&world, &mut bounds);
     memory::measure(&world, &mut bounds);
-    bounds.end();
+    bounds.end()
 }
 
 /// A server with licenses that are large enough, and its customers.

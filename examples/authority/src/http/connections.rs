@@ -3,9 +3,10 @@
 //! `axum::serve` gives a connection no end: whoever connects and says nothing, or sends a header a byte at a time,
 //! keeps it for ever. Here everything that waits for the other side has a deadline, on the plain listener too.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{mem, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
+use futures_util::FutureExt as _;
 use hyper::{Error as HttpError, body::Incoming, server::conn::http1, service::Service as _};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -29,6 +30,9 @@ pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
 /// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A
 /// trusted proxy has no such limit: it is all its clients.
 pub(super) const CONNECTIONS_OF_PEER: usize = 128;
+/// How long the queue is left alone after it had a connection to refuse and is empty: the next ones of a flood are
+/// refused together, for one wake-up of this process.
+const REFUSED_AT_ONCE: Duration = Duration::from_millis(1);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may be idle between requests.
@@ -57,9 +61,16 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
     let places = Arc::new(Semaphore::new(most as usize));
     let of_peers = Places::new(front.most_of_peer);
     let mut stop = stopping.clone();
+    let mut has_refused = false;
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await.expect("nobody closes it");
+            if let Some(accepted) = listener.accept().now_or_never() {
+                return (place, accepted);
+            }
+            if mem::take(&mut has_refused) {
+                sleep(REFUSED_AT_ONCE).await;
+            }
             (place, listener.accept().await)
         };
         let (place, accepted) = tokio::select! {
@@ -70,6 +81,9 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
             Ok((stream, address)) => {
                 let of_peer = of_peers.take(address.ip());
                 if of_peer.is_none() && !front.proxies.trust(address.ip()) {
+                    // Reset, because an orderly end costs this server more.
+                    let _ = stream.set_zero_linger();
+                    has_refused = true;
                     continue;
                 }
                 let (front, stopping) = (front.clone(), stopping.clone());
