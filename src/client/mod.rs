@@ -501,10 +501,14 @@ impl Client {
                 .filter(|release| expected.is_none_or(|handle| handle == release.handle))
                 .ok_or_else(missing)?;
             let key = self.known_device_key()?;
-            // A copy of the store from before the deactivation may always say again that the seat is given up. A
-            // request that is taken back uses up nothing of the license that it has set aside.
-            if !allowed && !cancelling && !self.has_any_tombstone(&key.public_key(), release.handle, writer) {
-                record.may_deactivate()?;
+            // A request that is taken back uses up nothing of the license that it has set aside. A copy of the store
+            // from before the deactivation may always say again that the seat is given up.
+            if !allowed
+                && !cancelling
+                && let Err(error) = record.may_deactivate()
+                && !self.has_any_tombstone(&key.public_key(), release.handle, writer)
+            {
+                return Err(error);
             }
             let proof = self.proof(&release, writer, &key, reason, now)?;
             Deactivation::new(match cancelling {
