@@ -1,4 +1,4 @@
-//! What came by mail, given to `install` and `receipt` in every form (docs/THREATS.md, Test 22), and what a start reads.
+//! What came by mail, given to `install` and `receipt` in every form (docs/THREATS.md, Test 22); what a start reads.
 
 use std::sync::atomic::Ordering;
 
