@@ -39,7 +39,7 @@ fn library() -> PathBuf {
     env::current_exe().unwrap().with_file_name("libnodelock_c.so")
 }
 
-fn succeeded(command: &mut Command) -> String {
+pub fn succeeded(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(output.status.success(), "{command:?}:\n{}", said(&output));
     said(&output)
@@ -50,21 +50,21 @@ fn said(output: &Output) -> String {
 }
 
 /// A folder with programs in it.
-struct Programs {
+pub struct Programs {
     folder: TempDir,
 }
 
 impl Programs {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Compiles sources of `tests/capi` and links them to the library.
-    fn build(&self, compiler: &str, options: &[&str], sources: &[&str]) -> PathBuf {
+    pub fn build(&self, compiler: &str, options: &[&str], sources: &[&str]) -> PathBuf {
         let program = self.path(sources[0].split('.').next().unwrap());
         let folder = library().parent().unwrap().to_owned();
         let mut command = Command::new(compiler);

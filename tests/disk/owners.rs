@@ -29,6 +29,8 @@ use crate::support::vendor::{PRODUCT, START, Vendor, license_key, machine};
 /// A user that no machine has.
 const USER: u32 = 54_321;
 const DAY: u64 = 24 * 60 * 60;
+/// What is done in a life, in its order. A task that goes on with one that was cut off begins with its name.
+const LIFE: [&str; 7] = ["begin", "install", "observe", "check-in", "give-up", "receipt", "recover"];
 /// More steps than any task has.
 const MANY: usize = 200;
 const SIGABRT: i32 = 6;
@@ -106,8 +108,8 @@ impl Home {
     }
 
     /// Runs `task` as `who` and kills it before its step of that number. Returns whether it has so many.
-    fn kill(&self, who: Who, task: &str, step: usize) -> bool {
-        let (output, _) = self.start(who, task, b"", step);
+    fn kill(&self, who: Who, task: &str, input: &[u8], step: usize) -> bool {
+        let (output, _) = self.start(who, task, input, step);
         let killed = output.status.signal() == Some(SIGABRT);
         assert!(killed || output.status.success(), "{who:?} cannot {task}: {}", text(&output));
         killed
@@ -148,11 +150,11 @@ impl Home {
 
     /// Runs a whole life of a license, whose step `n` is done by `who(n)`.
     fn live(&mut self, who: impl Fn(usize) -> Who) {
-        self.live_from("begin", who);
+        self.live_from("begin", b"", who);
     }
 
-    /// Runs a life from `first` on, which begins it or goes on with what was cut off.
-    fn live_from(&mut self, first: &str, who: impl Fn(usize) -> Who) {
+    /// Runs a life from `first` on, which begins it or goes on with what was cut off, and takes `input` in.
+    fn live_from(&mut self, first: &str, input: &[u8], who: impl Fn(usize) -> Who) {
         let shared = self.rights.is_empty();
         let mut steps = 0;
         let mut step = |home: &Self, task: &str, input: &[u8]| {
@@ -164,44 +166,61 @@ impl Home {
             }
             said
         };
-        if first.starts_with("begin") {
+        let phase = LIFE.iter().position(|phase| first.starts_with(phase)).unwrap();
+        let mut license = input.to_vec();
+        if phase == 0 {
             let request = step(self, first, b"");
-            let license = self.vendor.activate(&request).unwrap();
+            license = self.vendor.activate(&request).unwrap();
+        }
+        if phase <= 1 {
             step(self, "install", &license);
             self.vendor.clock.advance_days(1);
-            step(self, "observe", b"");
         }
-        if first != "give-up" {
+        if phase <= 2 {
+            step(self, if phase == 2 { first } else { "observe" }, b"");
+        }
+        if phase <= 3 {
             let check_in = step(self, "check-in", b"");
             let renewal = self.vendor.check_in(&check_in).unwrap().to_bytes();
             step(self, "install", &renewal);
         }
-        let proof = step(self, "give-up", b"");
-        let receipt = self.vendor.redeem(&proof).unwrap();
-        step(self, "receipt", receipt.as_bytes());
-        let request = step(self, "begin", b"");
-        let license = self.vendor.activate(&request).unwrap();
-        step(self, "install", &license);
-        fs::write(self.store().join("state"), "damaged").unwrap();
-        self.vendor.clock.advance_days(1);
-        let request = step(self, "recover", b"");
+        let mut receipt = input.to_vec();
+        if phase <= 4 {
+            let proof = step(self, "give-up", b"");
+            receipt = self.vendor.redeem(&proof).unwrap().as_bytes().to_vec();
+        }
+        if phase <= 5 {
+            step(self, "receipt", &receipt);
+            let request = step(self, "begin", b"");
+            let license = self.vendor.activate(&request).unwrap();
+            step(self, "install", &license);
+            self.damage();
+        }
+        let request = step(self, if phase == 6 { first } else { "recover" }, b"");
         let license = self.vendor.activate(&request).unwrap();
         step(self, "install", &license);
         step(self, "check", b"");
     }
 
-    /// Kills `killed` at each step of `task`, and lets the other one go on from there with `next` and a whole life.
-    fn kill_everywhere(&mut self, killed: Who, task: &str, next: &str) {
+    /// The record of the license is damaged, and is to be recovered a day later.
+    fn damage(&mut self) {
+        fs::write(self.store().join("state"), "damaged").unwrap();
+        self.vendor.clock.advance_days(1);
+    }
+
+    /// Kills `killed` at each step of `task`, and lets the other one go on from there with `next` and the rest of a
+    /// life. Both take `input` in.
+    fn kill_everywhere(&mut self, killed: Who, task: &str, input: &[u8], next: &str) {
         let kept = self.folder.path().join("kept");
         let vendor = self.vendor.clone();
         let now = vendor.clock.now().unix_seconds();
         let _ = fs::remove_dir_all(&kept);
         copy(&self.path(), &kept);
         let steps = (0..MANY).find(|step| {
-            let has_step = self.kill(killed, task, *step);
+            let has_step = self.kill(killed, task, input, *step);
             self.belongs_to_the_user(&format!("{killed:?} was killed at step {step} of {task}"));
             if has_step {
-                self.live_from(next, |_| killed.other());
+                self.live_from(next, input, |_| killed.other());
             }
             fs::remove_dir_all(self.path()).unwrap();
             copy(&kept, &self.path());
@@ -209,7 +228,9 @@ impl Home {
             self.vendor.clock.set(now);
             !has_step
         });
-        assert!(steps.is_some_and(|steps| steps > 5), "{steps:?}");
+        let steps = steps.unwrap();
+        println!("{killed:?} was killed at each of {steps} steps of {task}");
+        assert!(steps > 5, "{steps}");
     }
 
     /// Everything in the home is the user's, and closed to others.
@@ -262,7 +283,7 @@ fn root_and_the_user_take_turns() {
 fn whoever_is_killed_in_a_first_start_locks_nobody_out() {
     let Some(mut home) = Home::new() else { return };
     for killed in [Who::Root, Who::User] {
-        home.kill_everywhere(killed, "begin", "begin-or-show");
+        home.kill_everywhere(killed, "begin", b"", "begin-or-show");
     }
 }
 
@@ -276,8 +297,45 @@ fn whoever_is_killed_in_a_renewal_or_a_deactivation_locks_nobody_out() {
         (Who::Root, "check-in", "check-in"),
         (Who::User, "check-in", "check-in"),
         (Who::Root, "deactivate", "give-up"),
+        (Who::User, "deactivate", "give-up"),
     ] {
-        home.kill_everywhere(killed, task, next);
+        home.kill_everywhere(killed, task, b"", next);
+    }
+}
+
+#[test]
+fn whoever_is_killed_in_an_installation_or_an_observation_locks_nobody_out() {
+    let Some(mut home) = Home::new() else { return };
+    let request = home.run(Who::User, "begin", b"");
+    let license = home.vendor.activate(&request).unwrap();
+    for killed in [Who::Root, Who::User] {
+        home.kill_everywhere(killed, "install", &license, "install");
+    }
+    home.run(Who::User, "install", &license);
+    home.vendor.clock.advance_days(1);
+    for killed in [Who::Root, Who::User] {
+        home.kill_everywhere(killed, "observe", b"", "observe-again");
+    }
+}
+
+#[test]
+fn whoever_is_killed_with_a_receipt_or_in_a_recovery_locks_nobody_out() {
+    let Some(mut home) = Home::new() else { return };
+    let request = home.run(Who::User, "begin", b"");
+    let license = home.vendor.activate(&request).unwrap();
+    home.run(Who::User, "install", &license);
+    let proof = home.run(Who::User, "give-up", b"");
+    let receipt = home.vendor.redeem(&proof).unwrap();
+    for killed in [Who::Root, Who::User] {
+        home.kill_everywhere(killed, "receipt", receipt.as_bytes(), "receipt");
+    }
+    home.run(Who::User, "receipt", receipt.as_bytes());
+    let request = home.run(Who::User, "begin", b"");
+    let license = home.vendor.activate(&request).unwrap();
+    home.run(Who::User, "install", &license);
+    home.damage();
+    for killed in [Who::Root, Who::User] {
+        home.kill_everywhere(killed, "recover", b"", "recover-or-show");
     }
 }
 
@@ -469,6 +527,7 @@ fn what_the_child_does() {
             assert!(client.observe().unwrap());
             Vec::new()
         }
+        "observe-again" => client.observe().map(|_| Vec::new()).unwrap(),
         "check-in" => client.check_in_offline().unwrap().to_bytes(),
         "deactivate" => client.deactivate_offline(Reason::Moved).unwrap().proof().to_vec(),
         "give-up" => match client.outstanding().unwrap().first() {
@@ -477,6 +536,11 @@ fn what_the_child_does() {
         },
         "receipt" => client.accept(&input).map(|_| Vec::new()).unwrap(),
         "recover" => client.recover_offline().unwrap().to_bytes(),
+        "recover-or-show" => {
+            // Before the first step that counts the record is damaged still, which is told as that.
+            let waiting = client.pending().ok().flatten();
+            waiting.map_or_else(|| client.recover_offline(), Ok).unwrap().to_bytes()
+        }
         "check" => {
             assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);
             assert!(number("NODELOCK_TEST_TIME") >= START + DAY);

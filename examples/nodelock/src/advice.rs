@@ -22,8 +22,9 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Check the root keys (--root, --roots, NODELOCK_ROOTS): they must be this vendor's."
         }
         ErrorKind::WrongMachine | ErrorKind::WrongRequest => {
-            "A file for another computer: show this one's request with `nodelock request`, and have the vendor answer \
-             that. A check-in that was refused: `nodelock status` says what to do."
+            "A file for another computer or another store: check --store. Or show this one's request with `nodelock \
+             request`, and have the vendor answer that. A check-in that was refused: `nodelock status` says what to \
+             do."
         }
         ErrorKind::GivenUp => {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
@@ -38,19 +39,19 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "There is nothing to give back. `nodelock status` says what there is, `nodelock code` shows earlier codes."
         }
         ErrorKind::TooManyOutstanding => {
-            "Hand them in: `nodelock check-in` does so online. By hand: send the vendor what `nodelock code \
-             --format file --seat SEAT` writes of each, then `nodelock receipt FILE` with the receipt."
+            "Hand them in: `nodelock check-in` does so online. By hand: send the vendor what `nodelock code --format \
+             file --seat SEAT` writes of each, then `nodelock receipt FILE` with the receipt."
         }
         ErrorKind::UnreadableCode => {
             "Compare the license key with the one you received: 25 letters and digits in five groups."
         }
         ErrorKind::Corrupt => {
-            "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat in \
-             place of the lost one."
+            "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat \
+             in place of the lost one."
         }
         ErrorKind::NoLocks => {
-            "Choose a folder on a disk of this machine with --store. A shared folder can be mounted with locks, too. Nothing \
-             was lost."
+            "Choose a folder on a disk of this machine with --store. A shared folder can be mounted with locks, too. \
+             Nothing was lost."
         }
         ErrorKind::ReadOnly => {
             "Make the store's folder writable, or choose another with --store. Nothing was lost."
@@ -60,27 +61,29 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
              choose another with --store. Nothing was lost."
         }
         ErrorKind::Io => {
-            "Check the disk, and that the store's folder can be there; --store names another. Nothing that was confirmed is \
-             lost."
+            "Check the disk, and that the store's folder can be there; --store names another. Nothing that was \
+             confirmed is lost."
         }
         ErrorKind::LicenseWanted => {
-            "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a part."
+            "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a \
+             part."
         }
         ErrorKind::UnknownSeat => "It is about a seat that this store does not know: check --store.",
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed => {
             "Try again later; nothing was lost. Or do it by hand: `request`, `install`, `deactivate --offline`."
         }
         ErrorKind::TlsUntrusted => {
-            "Behind a proxy that inspects traffic, give its certificate with --trust. Otherwise somebody may be in between: \
-             tell the vendor. Nothing was lost."
+            "Behind a proxy that inspects traffic, give its certificate with --trust. Otherwise somebody may be in \
+             between: tell the vendor. Nothing was lost."
         }
         ErrorKind::TlsWrongHost => "Check --authority: another host answers there. Nothing was lost.",
         ErrorKind::BadReply => {
             "Check --authority, and whether a proxy or a log-in page answers in its place. Nothing was lost."
         }
         ErrorKind::NoFreeSeat => {
-            "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate LICENSE-KEY` asks again, and `check-in` for a seat that lapsed; \
-             `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
+            "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate LICENSE-KEY` \
+             asks again, and `check-in` for a seat that lapsed; `activate --instead-of SEAT` takes the place of a \
+             silent computer. `nodelock cancel` takes the request back."
         }
         ErrorKind::DeploymentKeyRefused | ErrorKind::DeploymentKeyUsedUp => {
             "Ask the vendor for another one, and name its file with --deployment-key-file \
@@ -106,8 +109,8 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         Verdict::Unlicensed { .. } | Verdict::Deactivated | Verdict::Revoked { .. }
             if status.outstanding() > 0 =>
         {
-            "`nodelock code` shows what frees the seat; hand it to the vendor. `nodelock request LICENSE-KEY` asks for a \
-             new seat and carries it along."
+            "`nodelock code` shows what frees the seat; hand it to the vendor. `nodelock request LICENSE-KEY` asks for \
+             a new seat and carries it along."
         }
         Verdict::Deactivated => "To use it here again: `nodelock request LICENSE-KEY`.",
         Verdict::Revoked { .. } => "Ask the vendor why, or for another seat: `nodelock request LICENSE-KEY`.",
@@ -118,8 +121,8 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         Verdict::Active if !status.renewal_due() => return None,
         Verdict::Grace { reason: GraceReason::MachineHidden, .. }
         | Verdict::WrongMachine { reason: MachineReason::HiddenTooLong } => {
-            "Run it where this computer's hardware can be seen: outside of the container or sandbox that hides its network \
-             cards or /sys. The seat need not be given back."
+            "Run it where this computer's hardware can be seen: outside of the container or sandbox that hides its \
+             network cards or /sys. The seat need not be given back."
         }
         Verdict::Active
         | Verdict::Grace { .. }
@@ -134,9 +137,9 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         }
         Verdict::NotYetValid { .. } => "Wait for that day. If it has come, check this machine's clock.",
         Verdict::WrongMachine { reason: MachineReason::DeviceKey } => {
-            "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: --store \
-             and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the \
-             seat and then use `nodelock request LICENSE-KEY --replace-license`."
+            "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: \
+             --store and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release \
+             the seat and then use `nodelock request LICENSE-KEY --replace-license`."
         }
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
@@ -149,3 +152,6 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

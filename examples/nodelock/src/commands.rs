@@ -66,9 +66,11 @@ pub fn run(arguments: &Arguments, clients: &impl Clients) -> Result<Report> {
         Command::Start { limit: 0 } => Ok(status::of_start(&client()?.start(Duration::ZERO)?)),
         Command::Start { limit } => {
             let builder = clients.online(common)?;
-            let waits = client()?
-                .pending()
-                .is_ok_and(|pending| pending.is_some_and(|pending| pending.request().license_key.is_empty()));
+            // Only where a key is named it matters what waits: another start opens the store once.
+            let waits = deployment_key_file(common).is_some()
+                && client()?.pending().is_ok_and(|pending| {
+                    pending.is_some_and(|pending| pending.request().license_key.is_empty())
+                });
             let builder = if waits { enrolling(builder, common)? } else { builder };
             Ok(status::of_start(&builder.build()?.start(Duration::from_secs((*limit).into()))?))
         }
@@ -156,10 +158,14 @@ pub fn run(arguments: &Arguments, clients: &impl Clients) -> Result<Report> {
 /// A client with the deployment key that was named, if one was. The file is read for a request without a license key
 /// alone: a machine that has its seat renews it and gives it back wherever the file has gone.
 fn enrolling(builder: ClientBuilder, common: &Common) -> Result<ClientBuilder> {
-    match common.deployment_key_file.as_deref().filter(|file| !file.as_os_str().is_empty()) {
+    match deployment_key_file(common) {
         Some(file) => Ok(builder.deployment_key(deployment_key(file)?)),
         None => Ok(builder),
     }
+}
+
+fn deployment_key_file(common: &Common) -> Option<&Path> {
+    common.deployment_key_file.as_deref().filter(|file| !file.as_os_str().is_empty())
 }
 
 fn replacing(builder: ClientBuilder, replace: &Replace) -> ClientBuilder {

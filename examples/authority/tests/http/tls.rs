@@ -6,7 +6,7 @@ use std::{
     io::{ErrorKind as Io, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -195,15 +195,62 @@ fn a_start_reads_no_certificates() {
 
 /// What the command-line client says of a refusal, on the store of the active device.
 fn command_line(authority: &Authority, ca: &Ca, url: &str, call: &[&str], json: bool) -> String {
-    let trust = ca.folder.path().join("trust.pem");
-    fs::write(&trust, ca.pem()).unwrap();
-    let mut command = Command::new(client_program());
-    command.args(call).args(["--product", PRODUCT, "--authority", url]).args(json.then_some("--json"));
-    command.arg(format!("--root={}", authority.root)).arg("--trust").arg(trust);
-    command.arg("--store").arg(authority.folder.path().join("active")).env("NO_PROXY", "*");
-    let output = command.output().unwrap();
+    let call = [call, json.then_some("--json").as_slice()].concat();
+    let output = client_says(authority, Some(ca), url, &call);
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
+}
+
+/// What the client program says on the computer that is active, with `trusted` given to it or nobody.
+fn client_says(authority: &Authority, trusted: Option<&Ca>, url: &str, call: &[&str]) -> Output {
+    let mut command = Command::new(client_program());
+    command.args(call).args(["--product", PRODUCT, "--authority", url]);
+    command.arg(format!("--root={}", authority.root));
+    if let Some(ca) = trusted {
+        let trust = ca.folder.path().join("trust.pem");
+        fs::write(&trust, ca.pem()).unwrap();
+        command.arg("--trust").arg(trust);
+    }
+    command.arg("--store").arg(authority.folder.path().join("active")).env("NO_PROXY", "*");
+    command.output().unwrap()
+}
+
+/// What the program says to do about a server's certificate is done, and then the license is renewed.
+#[test]
+fn what_is_advised_about_a_server_leads_out() {
+    let ca = Ca::new();
+    let here: &[&str] = &["localhost", "127.0.0.1"];
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let server = authority.serve(&ca.issue("good", here, NOW).options());
+    let good = server.url("https", "localhost");
+    let activated = client_says(&authority, Some(&ca), &good, &["activate", &key]);
+    assert_eq!(activated.status.code(), Some(0), "{}", String::from_utf8_lossy(&activated.stderr));
+    let advised = |trusted: Option<&Ca>, url: &str, kind: ErrorKind, words: &str| {
+        let output = client_says(&authority, trusted, url, &["check-in", "--json"]);
+        let said: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(said["error"], kind.code(), "{said}");
+        assert!(said["hint"].as_str().unwrap().contains(words), "{said}");
+        let status = client_says(&authority, None, url, &["status"]);
+        assert_eq!(status.status.code(), Some(0), "nothing was lost");
+    };
+    let renewed = |trusted: &Ca, url: &str| {
+        let output = client_says(&authority, Some(trusted), url, &["check-in"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    // As behind a proxy that inspects traffic: its certificate is given with --trust.
+    advised(None, &good, ErrorKind::TlsUntrusted, "give its certificate with --trust");
+    renewed(&ca, &good);
+    // Another host answers there: the address is put right.
+    let other = authority.serve(&ca.issue("other", &["licenses.example.com"], NOW).options());
+    advised(Some(&ca), &other.url("https", "localhost"), ErrorKind::TlsWrongHost, "Check --authority");
+    renewed(&ca, &good);
+    // The clock is right, so the vendor is told, who has the server get a new certificate.
+    let past = authority.serve(&ca.issue("past", here, (2000, 2020)).options());
+    advised(Some(&ca), &past.url("https", "localhost"), ErrorKind::TlsExpired, "tell the vendor");
+    drop(past);
+    let anew = authority.serve(&ca.issue("anew", here, NOW).options());
+    renewed(&ca, &anew.url("https", "localhost"));
 }
 
 #[test]

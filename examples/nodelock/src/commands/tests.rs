@@ -1,4 +1,6 @@
-//! What came by mail, given to `install` and `receipt` in every form (docs/THREATS.md, Test 22).
+//! What came by mail, given to `install` and `receipt` in every form (docs/THREATS.md, Test 22); what a start reads.
+
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
@@ -42,4 +44,18 @@ fn a_license_a_receipt_and_a_revocation_are_taken_in_every_form() {
     let proof = desk.done(&["code", "--format", "file"]).output;
     let receipt = desk.authority.vendor().redeem(&proof).unwrap();
     every_form(&desk, "receipt", &receipt.to_text(), |said| said["receipts"][0]["seat"] == seat);
+}
+
+#[test]
+fn a_start_reads_the_store_once_with_a_network_and_without() {
+    let desk = Desk::active();
+    desk.done(&["start"]);
+    let reads = |line: &[&str]| {
+        desk.disk.reads.store(0, Ordering::Relaxed);
+        assert_eq!(desk.json(line)["renewal"], "not-due");
+        desk.disk.reads.load(Ordering::Relaxed)
+    };
+    let once = reads(&["start", "--limit", "0"]);
+    assert!(once > 0);
+    assert_eq!(reads(&["start"]), once);
 }

@@ -66,12 +66,14 @@ fn what_this_machine_lacks_is_given_or_left_out() {
         command
     };
     let here = responder.url();
-    let lost = "https://licenses.invalid";
-    let dead = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
-    let said = failed(&mut activate(lost, Some(&dead), true));
+    // Addresses at which nobody listens: a name would be looked up in whatever network the test runs.
+    let closed = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (lost, dead) = (format!("https://{}", closed()), format!("http://{}", closed()));
+    let said = failed(&mut activate(&lost, Some(&dead), true));
     assert_eq!(said["error"], "unreachable", "{said}");
     assert!(said["hint"].as_str().unwrap().contains("leave the authority's host out (NO_PROXY)"), "{said}");
-    let said = failed(activate(lost, Some(&dead), true).env("NO_PROXY", "licenses.invalid"));
+    let said = failed(activate(&lost, Some(&dead), true).env("NO_PROXY", "127.0.0.1"));
+    assert_eq!(said["error"], "unreachable", "{said}");
     assert!(!said.to_string().contains("roxy"), "the proxy is in no way any more: {said}");
     if cfg!(unix) {
         // A home that is no place, as some services have it.
@@ -93,6 +95,7 @@ fn files_that_cannot_be_read_or_written_are_named_otherwise() {
     let into_nowhere = user.path("no-such-folder/request.txt");
     let written = ["request", &key, "--out", into_nowhere.to_str().unwrap()];
     let said = failed(&mut user.command(nodelock(), &written));
+    assert_eq!(said["error"], "output", "{said}");
     assert!(said["hint"].as_str().unwrap().contains("`request` (without a key)"), "{said}");
     user.run(0, &["request", "--out", request.to_str().unwrap()]);
     let answer = authority.vendor().activate(&std::fs::read(request).unwrap()).unwrap();
