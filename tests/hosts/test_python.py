@@ -14,6 +14,9 @@ sys.path.insert(0, str(MODULES))
 import nodelock  # noqa: E402
 import nodelock_testing  # noqa: E402
 
+# A key that nobody signs with here.
+ROOT = "2DVT0pPAtl_HqGSokU5z5f_a4QdqpfYeuC4pLSf6yEM"
+
 
 class Module(unittest.TestCase):
     def setUp(self):
@@ -96,6 +99,25 @@ class Module(unittest.TestCase):
         ends = [license.feature_expires(name) for name in ["export", "print", "none"]]
         self.assertEqual(ends, [self.authority.now + 5, None, None])
         self.assertEqual((license.damage, license.machine_reason), (None, nodelock.Machine.FITS))
+
+    def test_terms_that_cannot_be_name_their_member(self):
+        for terms, words in [
+            ({"seets": 1}, "the member seets of the terms: unknown field"),
+            ({"edition": "pro", "seats": "x"}, "the member seats of the terms: invalid type"),
+            ({"features": [{"nome": "export"}]}, "the member features of the terms: unknown field `nome`"),
+        ]:
+            with self.assertRaisesRegex(nodelock.Error, words):
+                self.authority.sell(**terms)
+            with self.assertRaisesRegex(nodelock.Error, words):
+                self.authority.change_terms(self.license_key, **terms)
+        with self.assertRaisesRegex(nodelock.Error, "cannot be changed"):
+            self.authority.sell(product="Another")
+        # The terms are what they were.
+        self.assertEqual(self.client().activate(self.license_key).edition, "")
+
+    def test_an_address_without_a_scheme_is_told_both(self):
+        with self.assertRaisesRegex(nodelock.Error, "https://HOST is expected, or http://HOST on this"):
+            nodelock.Client("Example Editor", [ROOT], authority="127.0.0.1:8420")
 
     def test_a_library_that_cannot_be_used_is_said(self):
         def library(name, source):
