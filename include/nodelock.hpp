@@ -147,6 +147,13 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> expires() const { return detail::number(nodelock_license_expires, get()); }
     [[nodiscard]] std::optional<std::uint64_t> lease_until() const { return detail::number(nodelock_license_lease_until, get()); }
     [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::number(nodelock_license_verdict_time, get()); }
+    [[nodiscard]] std::uint64_t set_back() const noexcept { return nodelock_license_set_back(get()); }
+    [[nodiscard]] std::int64_t clock_error() const noexcept { return nodelock_license_clock_error(get()); }
+    [[nodiscard]] std::uint32_t machine_reason() const noexcept { return nodelock_license_machine_reason(get()); }
+    // NODELOCK_OK unless the verdict is NODELOCK_VERDICT_DAMAGED.
+    [[nodiscard]] nodelock_status damage() const noexcept { return nodelock_license_damage(get()); }
+    [[nodiscard]] std::string_view revocation_reason() const noexcept { return detail::view(nodelock_license_revocation_reason(get())); }
+    [[nodiscard]] std::optional<std::uint64_t> updates_until() const { return detail::number(nodelock_license_updates_until, get()); }
     [[nodiscard]] bool renewal_due() const noexcept { return nodelock_license_renewal_due(get()); }
     [[nodiscard]] bool is_renewed() const noexcept { return nodelock_license_is_renewed(get()); }
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
@@ -242,6 +249,17 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
+    // When this version was released, in seconds since 1970: what a license's maintenance date is compared with.
+    config &released(std::uint64_t seconds) { return set(nodelock_config_set_released, seconds); }
+    config &license_keys(std::uint32_t form) { return set(nodelock_config_set_license_keys, form); }
+    config &deny_key(std::string_view key) { return set(nodelock_config_deny_key, detail::text(key)); }
+    // It may never change.
+    config &salt(std::string_view salt) { return set(nodelock_config_set_salt, detail::text(salt)); }
+    // `how` is one of NODELOCK_HOST_ID_*.
+    config &host_id(std::string_view id, std::uint32_t how) { return set(nodelock_config_set_host_id, detail::text(id), how); }
+    config &proxy(std::string_view url) { return set(nodelock_config_set_proxy, detail::text(url)); }
+    config &no_proxy() { return set(nodelock_config_set_no_proxy); }
+    config &trust_certificates(std::string_view pem) { return set(nodelock_config_trust_certificates, detail::data(pem), pem.size()); }
     config &describe_machine(bool describe) { return set(nodelock_config_set_describe_machine, describe); }
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }

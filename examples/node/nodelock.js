@@ -8,21 +8,59 @@
 // What can fail throws a NodelockError, with the status of include/nodelock.h. What the library gave out is freed when JavaScript
 // has no more use for it. Calls that go online run in a thread of Node's pool and return promises.
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
 const ABI_VERSION = 1;
 
-// The statuses that a program is likely to ask for; include/nodelock.h has all of them.
-export const Status = {
-  UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71, TRIAL_USED: 81, APPROVAL_WANTED: 82,
-  REQUEST_REFUSED: 83, DEPLOYMENT_KEY_REFUSED: 84, DEPLOYMENT_KEY_USED_UP: 85,
+/** What a check found. docs/guides/verdicts.md says what to tell the user of each. */
+export const Verdict = {
+  ACTIVE: 20, GRACE: 21, NOT_YET_VALID: 22, EXPIRED: 23, LEASE_ENDED: 24, CLOCK_SET_BACK: 25, WRONG_MACHINE: 26,
+  DEACTIVATED: 27, REVOKED: 28, VERSION_NOT_COVERED: 29, DAMAGED: 30, UNLICENSED: 31,
 };
+/** Why a call failed. include/nodelock.h says more of each. */
+export const Status = {
+  INVALID_INPUT: 1, UNSUPPORTED: 2, UNREADABLE_CODE: 3, ALREADY_ACTIVE: 4, NOT_PENDING: 5, NOT_ACTIVE: 6,
+  DEACTIVATION_NOT_ALLOWED: 7, TOO_MANY_OUTSTANDING: 8, BUSY: 40, CORRUPT: 41, NO_SPACE: 42, READ_ONLY: 43,
+  ACCESS_DENIED: 44, IO: 45, NO_RANDOM: 46, NO_LOCKS: 47, UNREACHABLE: 60, TIMED_OUT: 61, CANCELLED: 62,
+  TLS_UNTRUSTED: 63, TLS_WRONG_HOST: 64, TLS_EXPIRED: 65, BAD_REPLY: 66, SERVER_BUSY: 67, SERVER_FAILED: 68,
+  LICENSE_WANTED: 69, UNKNOWN_LICENSE: 70, NO_FREE_SEAT: 71, LICENSE_ENDED: 72, REQUEST_CANCELLED: 73,
+  UNKNOWN_SEAT: 74, WRONG_CODE: 75, REVOKED: 76, TOO_MANY_ATTEMPTS: 77, NOT_HELD: 78, CROWDED_HANDLE: 79,
+  NO_ACTIVATION_LEFT: 80, TRIAL_USED: 81, APPROVAL_WANTED: 82, REQUEST_REFUSED: 83, DEPLOYMENT_KEY_REFUSED: 84,
+  DEPLOYMENT_KEY_USED_UP: 85, INTERNAL: 90, MALFORMED: 100, TOO_LARGE: 101, WRONG_TYPE: 102,
+  UNSUPPORTED_VERSION: 103, CRITICAL_EXTENSION: 104, WRONG_PRODUCT: 105, UNTRUSTED_SIGNER: 106, BAD_SIGNATURE: 107,
+  CERTIFICATE_EXPIRED: 108, WEAK_KEY: 109, WRONG_MACHINE: 111, WRONG_REQUEST: 112, GIVEN_UP: 113, OUTDATED: 114,
+  LEASE_TOO_LONG: 115, SEVERAL_MESSAGES: 116,
+};
+/** Why the machine is the wrong one, or is in its days of grace: see License.machineReason. */
+export const MachineReason = { FITS: 0, DEVICE_KEY: 1, FINGERPRINT: 2, GRACE_OVER: 3, HIDDEN: 4 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Replace = { LICENSE: 1, REQUEST: 2 };
-export const Event = { SENDING: 1, WAITING: 2 };
+export const Event = { SENDING: 1, WAITING: 2, DONE: 3, NO_TOMBSTONE: 4 };
 export const Outcome = { RETURNED: 1, HELD: 2 };
 
-const library = koffi.load(process.env.NODELOCK_LIBRARY || `libnodelock${koffi.extension}`);
+const library = load();
+
+/** The library: the file that NODELOCK_LIBRARY names, or the one beside this module, or the installed one. */
+function load() {
+    const name = `${process.platform === 'win32' ? '' : 'lib'}nodelock${koffi.extension}`;
+    const beside = fileURLToPath(new URL(name, import.meta.url));
+    const file = process.env.NODELOCK_LIBRARY || (existsSync(beside) ? beside : name);
+    try {
+        return koffi.load(file);
+    } catch (cause) {
+        const help = 'Set NODELOCK_LIBRARY to its file, or put it beside nodelock.js';
+        throw new Error(`the library of nodelock cannot be loaded: ${cause.message}. ${help}`, { cause });
+    }
+}
+
+// What is declared below is that of one version, so nothing of another one is looked for.
+const version = library.func('const char *nodelock_version()')();
+const abi = library.func('uint32_t nodelock_abi_version()')();
+if (abi !== ABI_VERSION) {
+    throw new Error(`this is nodelock ${version} with ABI ${abi}, and this module is for ABI ${ABI_VERSION}`);
+}
 
 const OBJECTS = ['error', 'config', 'details', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'receipts',
     'fingerprint', 'call'];
@@ -32,8 +70,6 @@ koffi.proto('void nodelock_progress_fn(void *user_data, uint32_t event, uint32_t
 // As in the header, where each is explained; those of the second list can fail, and their last parameter is the error.
 const look = {};
 for (const [result, name, parameters] of [
-    ['const char *', 'version', ''],
-    ['uint32_t', 'abi_version', ''],
     ['uint32_t', 'error_status', 'const nodelock_error *'],
     ['const char *', 'error_kind', 'const nodelock_error *'],
     ['const char *', 'error_message', 'const nodelock_error *'],
@@ -49,6 +85,13 @@ for (const [result, name, parameters] of [
     ['bool', 'error_seat_is_replaceable', 'const nodelock_error *, size_t'],
     ['uint32_t', 'license_verdict', 'const nodelock_license *'],
     ['const char *', 'license_verdict_text', 'const nodelock_license *'],
+    ['bool', 'license_verdict_time', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['uint64_t', 'license_set_back', 'const nodelock_license *'],
+    ['int64_t', 'license_clock_error', 'const nodelock_license *'],
+    ['uint32_t', 'license_machine_reason', 'const nodelock_license *'],
+    ['uint32_t', 'license_damage', 'const nodelock_license *'],
+    ['const char *', 'license_revocation_reason', 'const nodelock_license *'],
+    ['uint64_t', 'license_time', 'const nodelock_license *'],
     ['bool', 'license_is_usable', 'const nodelock_license *'],
     ['bool', 'license_is_present', 'const nodelock_license *'],
     ['const char *', 'license_product', 'const nodelock_license *'],
@@ -96,9 +139,19 @@ const fallible = {};
 for (const [name, parameters] of [
     ['config_new', 'const char *, _Out_ nodelock_config **'],
     ['config_add_root', 'nodelock_config *, const char *'],
+    ['config_deny_key', 'nodelock_config *, const char *'],
     ['config_set_authority', 'nodelock_config *, const char *'],
+    ['config_set_plain_http', 'nodelock_config *, bool'],
+    ['config_set_patience', 'nodelock_config *, uint64_t, uint32_t'],
+    ['config_set_proxy', 'nodelock_config *, const char *'],
+    ['config_set_no_proxy', 'nodelock_config *'],
+    ['config_trust_certificates', 'nodelock_config *, const uint8_t *, size_t'],
     ['config_set_store_directory', 'nodelock_config *, const char *, const char *'],
     ['config_set_application_version', 'nodelock_config *, const char *'],
+    ['config_set_released', 'nodelock_config *, uint64_t'],
+    ['config_set_salt', 'nodelock_config *, const char *'],
+    ['config_set_host_id', 'nodelock_config *, const char *, uint32_t'],
+    ['config_set_license_keys', 'nodelock_config *, uint32_t'],
     ['config_set_replace', 'nodelock_config *, uint32_t'],
     ['config_set_describe_machine', 'nodelock_config *, bool'],
     ['config_set_deployment_key', 'nodelock_config *, const char *'],
@@ -130,13 +183,14 @@ for (const [name, parameters] of [
     ['proof_qr', 'const nodelock_proof *, const char *, _Out_ nodelock_qr **'],
 ]) fallible[name] = library.func(`uint32_t nodelock_${name}(${parameters}, _Out_ nodelock_error **)`);
 
-if (look.abi_version() !== ABI_VERSION) throw new Error(`nodelock ${look.version()} cannot be used with this module`);
-
 /** Text as the library takes it, which ends at a NUL. */
 function text(value) {
     if (typeof value !== 'string' || value.includes('\0')) throw new TypeError('a text without a NUL is expected');
     return value;
 }
+
+/** What is in a file, as bytes or as text. */
+function content(data) { return Buffer.from(data); }
 
 /** Makes a call that can fail. */
 function perform(name, ...values) {
@@ -175,7 +229,7 @@ class Owned {
     }
 }
 
-/** `status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`.
+/** `status` is one of Status, to compare with, and `kind` its name, such as `no-free-seat`.
  *  `advice` is what a person can do about it, or empty.
  *  `proof` is what a deactivation gave up before it failed, else null: show its code.
  *  With Status.NO_FREE_SEAT, `seats` are the seats that there are, some of which may be replaced, and `nextLapse` is when the next
@@ -206,6 +260,13 @@ function date(seconds) {
     return Number(seconds) ? new Date(Number(seconds) * 1000) : null;
 }
 
+/** A Date as seconds since 1970. */
+function seconds(date) {
+    const since = Math.floor(date.getTime() / 1000);
+    if (!(since >= 0)) throw new RangeError('a date from 1970 on is expected');
+    return since;
+}
+
 /** What a request says beside the license key. */
 class Details extends Owned {
     constructor(metadata, replace) {
@@ -215,7 +276,17 @@ class Details extends Owned {
     }
 }
 
-/** What a check found. It does not change any more. Of Client.start(), `renewed` says whether the authority has answered, and
+/** What a check found. It does not change any more.
+ *
+ *  `verdict` is one of Verdict, and `verdictText` says it in words. What goes with it: `verdictTime` is until when GRACE lasts,
+ *  from when on NOT_YET_VALID is valid, since when EXPIRED or LEASE_ENDED hold, and until when a version must have been released
+ *  for VERSION_NOT_COVERED. `setBack` are the seconds of CLOCK_SET_BACK. `machineReason` is the MachineReason of WRONG_MACHINE;
+ *  of GRACE, HIDDEN says that no renewal is needed. `damage` is the Status of DAMAGED: CORRUPT (recover), UNSUPPORTED_VERSION
+ *  (update the application), another one (a store of another vendor or product). `revocationReason` is what the vendor said of
+ *  REVOKED. Of another verdict these are null or 0. `clockError` says by how many seconds the clock is ahead of the authority's,
+ *  or if negative behind, where that is more than 26 hours. `time` is the time that the verdict was made at.
+ *
+ *  Of Client.start(), `renewed` says whether the authority has answered, and
  *  `warning` is a NodelockError that keeps nobody from working, or null: why a renewal did not come, or why the store could not
  *  record that time has passed. */
 export class License extends Owned {
@@ -223,6 +294,13 @@ export class License extends Owned {
     constructor(pointer) { super('license', pointer); }
     get verdict() { return look.license_verdict(this.pointer); }
     get verdictText() { return look.license_verdict_text(this.pointer); }
+    get verdictTime() { return this.#time('verdict_time'); }
+    get setBack() { return Number(look.license_set_back(this.pointer)); }
+    get clockError() { return Number(look.license_clock_error(this.pointer)); }
+    get machineReason() { return look.license_machine_reason(this.pointer); }
+    get damage() { return look.license_damage(this.pointer) || null; }
+    get revocationReason() { return look.license_revocation_reason(this.pointer); }
+    get time() { return date(look.license_time(this.pointer)); }
     get usable() { return look.license_is_usable(this.pointer); }
     get present() { return look.license_is_present(this.pointer); }
     get licensee() { return look.license_licensee(this.pointer); }
@@ -300,22 +378,52 @@ export class Fingerprint extends Owned {
 // What a thread works with must not be collected meanwhile.
 const working = new Set();
 
-/** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. `replace` is
- *  what a request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a
- *  request that is pending, or both, added. `describe` has requests and check-ins say what people call this
- *  computer, and its system. `deploymentKey` is for machines that nobody sits at: with it `activate(null)` takes a seat.
- *  `test` is a computer of nodelock_testing.js, for tests without a server. */
+/** One product's licensing on this machine. `roots` are the vendor's public keys, and `denied` keys that are believed no more.
+ *  Without `store`, a directory, the license is kept in the user's profile. `version` is the application's, for the vendor to
+ *  see, and `released`, a Date, is when it was released: what a license's maintenance date is compared with. `replace` is what a
+ *  request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a request
+ *  that is pending, or both, added. `describe` has requests and check-ins say what people call this computer, and its system.
+ *  `deploymentKey` is for machines that nobody sits at: with it `activate(null)` takes a seat. `freeFormKeys` takes license keys
+ *  that are not nodelock's own.
+ *
+ *  `salt` keys the fingerprint, and may never change. `hostId` is an identity that the application knows better than any probe;
+ *  with `hostIdAlone` nothing else counts. `patience` is how long one exchange may take, and how often it is tried:
+ *  `{ timeout: 30_000, attempts: 3 }` without. `plainHttp` allows `http://` on another host. `proxy` is an address, or '' for
+ *  none, whatever the environment says. `certificates` are trusted beside the system's: PEM, as text or bytes. `test` is a
+ *  computer of nodelock_testing.js, for tests without a server. */
 export class Client extends Owned {
-    constructor(product, { roots = [], authority, store, version, replace = 0, describe = false, deploymentKey, test }) {
+    constructor(product, { roots = [], denied = [], authority, store, version, released, replace = 0, describe = false,
+        deploymentKey, freeFormKeys = false, salt, hostId, hostIdAlone = false, patience, plainHttp = false, proxy,
+        certificates, test }) {
+        for (const keys of [roots, denied]) {
+            if (typeof keys === 'string') throw new TypeError('a list of keys is expected, not one key: [key]');
+        }
+        const isGiven = (value) => value !== null && value !== undefined;
         const config = get('config_new', text(product));
         try {
             for (const root of roots) perform('config_add_root', config, text(root));
+            for (const key of denied) perform('config_deny_key', config, text(key));
             if (authority) perform('config_set_authority', config, text(authority));
             if (store) perform('config_set_store_directory', config, text(store), null);
             if (version) perform('config_set_application_version', config, text(version));
+            if (released) perform('config_set_released', config, seconds(released));
             if (replace) perform('config_set_replace', config, replace);
             if (describe) perform('config_set_describe_machine', config, true);
-            if (deploymentKey !== null && deploymentKey !== undefined) perform('config_set_deployment_key', config, text(deploymentKey));
+            if (isGiven(deploymentKey)) perform('config_set_deployment_key', config, text(deploymentKey));
+            if (freeFormKeys) perform('config_set_license_keys', config, 1);
+            if (isGiven(salt)) perform('config_set_salt', config, text(salt));
+            if (isGiven(hostId)) perform('config_set_host_id', config, text(hostId), Number(hostIdAlone));
+            if (patience) perform('config_set_patience', config, patience.timeout ?? 30_000, patience.attempts ?? 3);
+            if (plainHttp) perform('config_set_plain_http', config, true);
+            // A test sends nothing over a network, and its library may have none.
+            if (isGiven(proxy) && !test) {
+                if (proxy) perform('config_set_proxy', config, text(proxy));
+                else perform('config_set_no_proxy', config);
+            }
+            if (isGiven(certificates) && !test) {
+                const pem = content(certificates);
+                perform('config_trust_certificates', config, pem, pem.length);
+            }
             if (test) test.setUp(config, Boolean(store));
             super('client', get('client_new', config));
         } finally {
@@ -326,7 +434,7 @@ export class Client extends Owned {
     /** All that an application does when it starts, and once a day if it runs for days: checks, records that time has passed, and
      *  renews when that is due. It waits for the network `limit` milliseconds at most; with 0 it uses none. */
     async start(limit = 3000, options = {}) {
-        const [found, warning] = await this.#online(options, 2, 'client_start', limit);
+        const [found, warning] = await this.#online(options, ['license', 'error'], 'client_start', limit);
         const license = new License(found);
         if (warning) license.warning = new NodelockError(warning);
         return license;
@@ -355,10 +463,16 @@ export class Client extends Owned {
     /** Asks for a new seat in place of the one whose record is damaged; accept() takes the answer in. */
     recoverOffline() { return new Request(get('client_recover_offline', this.pointer)); }
 
-    /** Takes in whatever the authority sent: a license, receipts, a revocation. */
-    accept(bytes) { return new License(get('client_accept', this.pointer, bytes, bytes.length)); }
+    /** Takes in whatever the authority sent, as bytes or text: a license, receipts, a revocation. */
+    accept(data) {
+        const bytes = content(data);
+        return new License(get('client_accept', this.pointer, bytes, bytes.length));
+    }
 
-    acceptReceipt(bytes) { return new Receipt(get('client_accept_receipt', this.pointer, bytes, bytes.length)); }
+    acceptReceipt(data) {
+        const bytes = content(data);
+        return new Receipt(get('client_accept_receipt', this.pointer, bytes, bytes.length));
+    }
 
     deactivateOffline(reason = Reason.OTHER) {
         return new Proof(get('client_deactivate_offline', this.pointer, reason));
@@ -378,51 +492,66 @@ export class Client extends Owned {
     /** `replace` is the name of a seat that is replaced, if no seat is free: see NodelockError. */
     async activate(licenseKey, { metadata = {}, replace, ...options } = {}) {
         const details = new Details(metadata, replace);
-        return new License((await this.#online(options, 1, 'client_activate', licenseKey === null ? null : text(licenseKey), details))[0]);
+        return new License((await this.#online(options, ['license'], 'client_activate', licenseKey === null ? null : text(licenseKey), details))[0]);
     }
 
     /** Sends what was given up and has no receipt. The receipts that came. */
     async handIn(options = {}) {
-        const receipts = new Owned('receipts', (await this.#online(options, 1, 'client_hand_in'))[0]);
+        const receipts = new Owned('receipts', (await this.#online(options, ['receipts'], 'client_hand_in'))[0]);
         const count = Number(look.receipts_count(receipts.pointer));
         return Array.from({ length: count }, (_, index) => new Receipt(look.receipts_get(receipts.pointer, index), receipts));
     }
 
     /** Takes a new seat in place of the one whose record is damaged. */
-    async recover(options = {}) { return new License((await this.#online(options, 1, 'client_recover'))[0]); }
+    async recover(options = {}) { return new License((await this.#online(options, ['license'], 'client_recover'))[0]); }
 
-    async checkIn(options = {}) { return new License((await this.#online(options, 1, 'client_check_in'))[0]); }
+    async checkIn(options = {}) { return new License((await this.#online(options, ['license'], 'client_check_in'))[0]); }
 
     async deactivate(reason = Reason.OTHER, options = {}) {
-        return new Receipt((await this.#online(options, 1, 'client_deactivate', reason))[0]);
+        return new Receipt((await this.#online(options, ['receipt'], 'client_deactivate', reason))[0]);
     }
 
     /** `signal`, an AbortSignal, makes the call end with Status.CANCELLED, and `timeout`, in milliseconds, limits it in all.
-     *  `onProgress(event, attempt, pause)` is told what it does. */
-    async #online({ signal, timeout, onProgress }, count, name, ...values) {
+     *  `onProgress(event, attempt, pause)` is told what it does. What it throws cancels the call, which throws that. */
+    async #online({ signal, timeout, onProgress }, kinds, name, ...values) {
         const call = get('call_new');
         const cancel = () => look.call_cancel(call);
         let progress = null;
+        let thrown = null;
         const used = [this, ...values];
         working.add(used);
         try {
             if (timeout !== undefined) perform('call_set_timeout', call, timeout);
             if (onProgress) {
-                const tell = (_, event, attempt, pause) => onProgress(event, attempt, Number(pause));
+                const tell = (_, event, attempt, pause) => {
+                    try {
+                        onProgress(event, attempt, Number(pause));
+                    } catch (error) { // C cannot pass it on
+                        thrown = { error };
+                        cancel();
+                    }
+                };
                 progress = koffi.register(tell, 'nodelock_progress_fn *');
                 perform('call_set_progress', call, null, progress, null);
             }
             if (signal?.aborted) cancel();
             signal?.addEventListener('abort', cancel);
-            return await getLater(name, count, ...used.map((value) => (value instanceof Owned ? value.pointer : value)), call);
+            const pointers = used.map((value) => (value instanceof Owned ? value.pointer : value));
+            const results = await getLater(name, kinds.length, ...pointers, call);
+            // A start that was cancelled has a result all the same.
+            if (thrown) kinds.forEach((kind, index) => look[`${kind}_free`](results[index]));
+            else return results;
+        } catch (error) {
+            if (!thrown) throw error;
         } finally {
             signal?.removeEventListener('abort', cancel);
             look.call_free(call);
             if (progress) koffi.unregister(progress);
             working.delete(used);
         }
+        throw thrown.error;
     }
 }
 
 /** What nodelock_testing.js adds its functions to. */
-export const forTesting = { library, look, fallible, perform, get, text, Owned };
+export const forTesting = { library, look, fallible, perform, get, text, content, seconds, Owned };

@@ -13,7 +13,7 @@
 import koffi from 'koffi';
 import { forTesting } from './nodelock.js';
 
-const { library, look, fallible, perform, get, text, Owned } = forTesting;
+const { library, look, fallible, perform, get, text, content, seconds: secondsOf, Owned } = forTesting;
 
 /** What goes wrong on the way: see include/nodelock.h. */
 export const Fault = { NONE: 0, DOWN: 1, SILENT: 2, TIMED_OUT: 3, ANSWER_LOST: 4, ANSWER_CUT: 5, STRANGER: 6, BUSY: 7, FAILED: 8,
@@ -66,8 +66,16 @@ function takenBytes(name, ...values) {
 export class Authority extends Owned {
     constructor(product) { super('test_authority', get('test_authority_new', text(product))); }
 
-    /** Sells a license and returns its key. `terms` are those that differ from the defaults, such as `{ seats: 2 }`: one seat,
-     *  from now on, without an end, a lease of 90 days. */
+    /** Sells a license and returns its key. `terms` are those that differ from the defaults: one seat, from now on, without an
+     *  end, a lease of 90 days. Times are seconds since 1970, as `authority.now.getTime() / 1000` gives:
+     *
+     *      authority.sell({ licensee: 'Jane Doe', edition: 'pro', seats: 2 })
+     *      authority.sell({ expires: 1_802_592_000 }) // also `starts`, `updates_until`
+     *      authority.sell({ features: [{ name: 'export' }, { name: 'projects', limit: 10 }] })
+     *      authority.sell({ trial_days: 14 })
+     *      authority.sell({ deactivations: 3, lease_days: 30, metadata: [['plan', 'yearly']] })
+     *
+     *  Of a license with `seats: 0` nobody can take a seat. All terms: docs/FORMAT.md, Terms. */
     sell(terms = {}) { return takenBytes('test_authority_sell', this.pointer, JSON.stringify(terms)).toString(); }
 
     /** What devices hold says so after their next renewal. */
@@ -91,10 +99,14 @@ export class Authority extends Owned {
 
     /** What the clock shows: a Date. It may be set, to an earlier time too. */
     get now() { return new Date(Number(look.test_authority_now(this.pointer)) * 1000); }
-    set now(date) { perform('test_authority_set_time', this.pointer, Math.floor(date.getTime() / 1000)); }
+    set now(date) { perform('test_authority_set_time', this.pointer, secondsOf(date)); }
 
-    /** Lets time pass for the authority and its clients. */
-    advance({ days = 0, seconds = 0 }) { perform('test_authority_advance', this.pointer, days * 86400 + seconds); }
+    /** Lets time pass for the authority and its clients. To set their clock back, set `now`. */
+    advance({ days = 0, seconds = 0 }) {
+        const passed = Math.floor(days * 86400 + seconds);
+        if (!(passed >= 0)) throw new RangeError(`${passed} seconds do not pass: set \`now\` to an earlier time`);
+        perform('test_authority_advance', this.pointer, passed);
+    }
 
     /** Lets every exchange meet a fault from now on, such as Fault.DOWN. Fault.NONE ends that. */
     fail(fault) { perform('test_authority_fail', this.pointer, fault); }
@@ -102,9 +114,10 @@ export class Authority extends Owned {
     /** Lets the next exchange meet a fault, or with Fault.NONE no fault. */
     failNext(fault) { perform('test_authority_fail_next', this.pointer, fault); }
 
-    /** Answers a file that is carried by hand: a request, a check-in, a proof. The answer is for Client.accept(). */
+    /** Answers a file that is carried by hand, as bytes or text: a request, a check-in, a proof. The answer is for
+     *  Client.accept(). */
     answer(data) {
-        const bytes = Buffer.from(data);
+        const bytes = content(data);
         return takenBytes('test_authority_answer', this.pointer, bytes, bytes.length);
     }
 

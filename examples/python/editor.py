@@ -90,7 +90,7 @@ def show_proof(proof):
         print(proof.qr(RETURN_PAGE).terminal, end="")
     except nodelock.Error as error:
         # A library without QR codes says so, and the code is there all the same.
-        if error.status != nodelock.UNSUPPORTED:
+        if error.status != nodelock.Status.UNSUPPORTED:
             raise
 
 

@@ -83,8 +83,16 @@ class Authority:
             _library.nodelock_test_authority_free(self)
 
     def sell(self, **terms):
-        """Sells a license and returns its key. `terms` are those that differ from the defaults, such as `seats=2`: one
-        seat, from now on, without an end, a lease of 90 days."""
+        """Sells a license and returns its key. `terms` are those that differ from the defaults: one seat, from now on,
+        without an end, a lease of 90 days. Times are seconds since 1970:
+
+            authority.sell(licensee="Jane Doe", edition="pro", seats=2)
+            authority.sell(expires=authority.now + 30 * 86400)  # also `starts`, `updates_until`
+            authority.sell(features=[{"name": "export"}, {"name": "projects", "limit": 10}])
+            authority.sell(trial_days=14)
+            authority.sell(deactivations=3, lease_days=30, metadata=[["plan", "yearly"]])
+
+        Of a license with `seats=0` nobody can take a seat. All terms: docs/FORMAT.md, Terms."""
         return _taken_bytes("test_authority_sell", self, json.dumps(terms).encode()).decode()
 
     def change_terms(self, license_key, **terms):
@@ -115,11 +123,16 @@ class Authority:
 
     @now.setter
     def now(self, seconds):
-        nodelock._do("test_authority_set_time", self, seconds)
+        if seconds < 0:
+            raise ValueError(f"{seconds} seconds is before 1970")
+        nodelock._do("test_authority_set_time", self, int(seconds))
 
     def advance(self, days=0, seconds=0):
-        """Lets time pass for the authority and its clients."""
-        nodelock._do("test_authority_advance", self, days * 86400 + seconds)
+        """Lets time pass for the authority and its clients. To set their clock back, set `now`."""
+        passed = int(days * 86400 + seconds)
+        if passed < 0:
+            raise ValueError(f"{passed} seconds do not pass: set `now` to an earlier time")
+        nodelock._do("test_authority_advance", self, passed)
 
     def fail(self, fault):
         """Lets every exchange meet a fault from now on, such as DOWN. NONE ends that."""
@@ -130,7 +143,9 @@ class Authority:
         nodelock._do("test_authority_fail_next", self, fault)
 
     def answer(self, data):
-        """Answers a file that is carried by hand: a request, a check-in, a proof. The answer is for Client.accept."""
+        """Answers a file that is carried by hand, as bytes or text: a request, a check-in, a proof. The answer is for
+        Client.accept."""
+        data = nodelock._content(data)
         return _taken_bytes("test_authority_answer", self, data, len(data))
 
     def redeem_code(self, typed):

@@ -10,7 +10,9 @@ use crate::{Error, ErrorKind, Result};
 /// The error names what is wrong, and not the address, which may hold a password.
 pub(super) fn check(url: &str, plain: bool) -> Result<()> {
     let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, format!("the authority's address: {what}"));
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("https://HOST is expected"))?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| wrong("https://HOST is expected, or http://HOST on this computer"))?;
     let is = |expected| scheme.eq_ignore_ascii_case(expected);
     if !is("https") && !is("http") {
         return Err(wrong("its scheme must be https"));

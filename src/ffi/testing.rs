@@ -19,6 +19,7 @@ use crate::{
     Clock as _, Error, ErrorKind,
     authority::{HandedIn, LicenseTerms},
     code::Handle,
+    error::shown,
     testing::{Fault, Machine, TestAuthority},
 };
 
@@ -93,17 +94,22 @@ fn fault(number: u32) -> Result<Option<Fault>> {
 
 /// Changes terms by the members of a JSON object. Which license it is, and of which product, stays.
 fn change(terms: &mut LicenseTerms, members: Option<&str>) -> crate::Result<()> {
-    let wrong = || {
-        Error::new(ErrorKind::InvalidInput, "the terms are no JSON object with members of a license's terms")
-    };
+    let wrong = |about: String| Error::new(ErrorKind::InvalidInput, about);
+    let no_object = |cause: serde_json::Error| wrong(format!("the terms are no JSON object: {cause}"));
     let Some(members) = members else { return Ok(()) };
-    let members: Map<String, Value> = serde_json::from_str(members).map_err(|_| wrong())?;
+    let members: Map<String, Value> = serde_json::from_str(members).map_err(no_object)?;
     if ["id", "product"].iter().any(|fixed| members.contains_key(*fixed)) {
-        return Err(Error::new(ErrorKind::InvalidInput, "id and product of a license cannot be changed"));
+        return Err(wrong("id and product of a license cannot be changed".to_owned()));
     }
-    let mut record = serde_json::to_value(&*terms).map_err(|_| wrong())?;
-    record.as_object_mut().ok_or_else(wrong)?.extend(members);
-    let changed: LicenseTerms = serde_json::from_value(record).map_err(|_| wrong())?;
+    let mut changed = terms.clone();
+    // One at a time, so that an error names the member.
+    for (name, value) in members {
+        let of_the_member =
+            |cause: serde_json::Error| wrong(format!("the member {} of the terms: {cause}", shown(&name)));
+        let mut record = serde_json::to_value(&changed).map_err(of_the_member)?;
+        record[&name] = value;
+        changed = serde_json::from_value(record).map_err(of_the_member)?;
+    }
     changed.validate()?;
     *terms = changed;
     Ok(())

@@ -109,6 +109,33 @@ static void life_cycle(vendor &vendor) {
     CHECK(lines > 10 && vendor_taken(&vendor) == 0);
 }
 
+// What an application may set besides, and what goes with a verdict. The transport needs no proxy.
+static void settings_and_verdicts(vendor &vendor) {
+    nodelock::config config = settings(vendor);
+    config.transport([&vendor](const nodelock_post *post, nodelock_answer *answer) { return vendor_transport(&vendor, post, answer); });
+    config.released(START).host_id("dongle 17", NODELOCK_HOST_ID_JOIN).proxy("http://127.0.0.1:9").no_proxy();
+    const nodelock::client client(config);
+    const nodelock::license active = client.activate(vendor.license_key);
+    CHECK(active.damage() == NODELOCK_OK && active.machine_reason() == NODELOCK_MACHINE_FITS && active.set_back() == 0);
+    CHECK(active.revocation_reason().empty() && active.clock_error() == 0 && !active.updates_until());
+    const std::uint64_t now = vendor.now;
+    vendor.now = now - 30 * DAY;
+    const nodelock::license early = client.check();
+    CHECK(early.verdict() == NODELOCK_VERDICT_CLOCK_SET_BACK && early.set_back() == 30 * DAY);
+    vendor.now = now;
+    // With another salt the machine is another one.
+    const nodelock::license other = nodelock::client(config.salt("of another wrapper")).check();
+    CHECK(other.verdict() == NODELOCK_VERDICT_WRONG_MACHINE && other.machine_reason() == NODELOCK_MACHINE_FINGERPRINT);
+    const nodelock::license denied = nodelock::client(config.deny_key(vendor.root)).check();
+    CHECK(denied.verdict() == NODELOCK_VERDICT_DAMAGED && denied.damage() == NODELOCK_UNTRUSTED_SIGNER);
+    (void)client.deactivate(NODELOCK_REASON_MOVED);
+
+    CHECK(failure([&] { config.deny_key("no key"); }) == NODELOCK_MALFORMED);
+    CHECK(failure([&] { config.license_keys(2); }) == NODELOCK_INVALID_INPUT);
+    CHECK(failure([&] { config.trust_certificates("no certificate"); }) == NODELOCK_INVALID_INPUT);
+    CHECK(failure([&] { (void)nodelock::client(config.host_id("x", NODELOCK_HOST_ID_REPLACE)); }) == NODELOCK_INVALID_INPUT);
+}
+
 static void throwing(vendor &vendor) {
     nodelock::config config = settings(vendor);
     config.transport([](const nodelock_post *, nodelock_answer *) -> std::uint32_t { throw std::runtime_error("no network"); });
@@ -160,6 +187,7 @@ int main() {
     vendor vendor;
     vendor_open(&vendor, 1, "");
     life_cycle(vendor);
+    settings_and_verdicts(vendor);
     throwing(vendor);
     cancelled(vendor);
     CHECK(failure([] { nodelock::config("Example").root("no key"); }) == NODELOCK_MALFORMED);

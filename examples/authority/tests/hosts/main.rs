@@ -5,6 +5,7 @@
 
 mod applications;
 mod guides;
+mod modules;
 mod python_server;
 mod readme;
 mod readme_block;
