@@ -512,7 +512,7 @@ async fn an_account_has_a_quota_of_its_own_until_its_role_changes() {
     assert!(set(Some(3)).await.unwrap());
     extend().await.unwrap();
     assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 3, .. })));
-    assert!(matches!(set(Some(10_001)).await, Err(Failure::Usage(_))));
+    assert!(matches!(set(Some(1_001)).await, Err(Failure::Usage(_))));
     let of_none = AccountChange::Quota(Act::Sell, Some(1));
     let refused = super::super::change_account(database, "jane", of_none, &vendor()).await;
     assert!(matches!(refused, Err(Failure::Usage(text)) if text.contains("reset-counters, extend")));
