@@ -556,6 +556,15 @@ async fn a_quota_is_kept_in_the_ledger_for_each_act_and_thirty_days() {
         let permit = permit::permit(database, &occasion, act, On::Whole).await?;
         let mut tx = database.write().await?;
         // An act that notes two things counts once.
+    // No server has its keys yet, so nothing is decided of it, and not of the first product in its place.
+    let (_, ours) = token(&authority, &[Scope::SeatsWrite], Some("Viewer")).await;
+    let device = nodelock::Client::builder("Viewer", authority.service.roots());
+    let device = device.store(nodelock::Store::in_memory()).build().unwrap();
+    device.begin(nodelock::ActivationRequestOptions::default()).unwrap();
+    let cancelled = claim(&device.cancel().unwrap().to_bytes());
+    let refused = authority.service.redeem_proof(&cancelled, &ours).await.unwrap_err();
+    assert!(matches!(&refused, Failure::UnknownProduct(name) if name == "Viewer"), "{refused:?}");
+    assert!(authority.seats().await.is_empty());
         for _ in 0..2 {
             AuditLine { action: "refused", license: None, detail: "" }.write(&mut tx, &permit).await?;
         }
