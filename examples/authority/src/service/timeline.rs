@@ -99,9 +99,15 @@ mod tests {
         let start = now().unix_seconds();
         for n in 0..12 {
             let time = Timestamp::from_unix_seconds(start - n * 7_919 % 10 * 600);
-            set_suspended(database, id, (n % 2 == 0, false), |_| Ok(()), &Occasion { time, ..vendor() })
-                .await
-                .unwrap();
+            set_suspended(
+                database,
+                id,
+                (n % 2 == 0, Changing::default()),
+                |_| Ok(()),
+                &Occasion { time, ..vendor() },
+            )
+            .await
+            .unwrap();
         }
         for n in [0, 1_500, 3_000] {
             let time = Timestamp::from_unix_seconds(start - n);

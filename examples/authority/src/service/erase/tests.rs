@@ -147,7 +147,9 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
     service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
     let voided = sold_once_more(&authority, id).await;
-    crate::service::void(database, voided, (SECRETS[6], false), |_| Ok(()), &vendor()).await.unwrap();
+    crate::service::void(database, voided, (SECRETS[6], Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();
@@ -471,7 +473,9 @@ async fn whatever_was_typed_about_a_customer_goes_and_the_ledger_stays_sound() {
     assert!(authority.activate(&pending.to_bytes(), &stranger(1)).await.unwrap().license.is_err());
     service.rule(waiting, Word::Refuse(reason), &vendor()).await.unwrap();
     service.deactivate(license_id, reason, |_| Ok(()), &vendor()).await.unwrap();
-    crate::service::void(database, license_id, (reason, false), |_| Ok(()), &vendor()).await.unwrap();
+    crate::service::void(database, license_id, (reason, Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     is_sound(&authority).await;
 
     let lines = async || {

@@ -348,13 +348,15 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     let by_jane = sold_by(&authority, &jane).await.unwrap();
     let by_john = sold_by(&authority, &john).await.unwrap();
     let by_vendor = sold_by(&authority, &vendor()).await.unwrap();
-    set_suspended(database, by_jane, (true, false), |_| Ok(()), &jane).await.unwrap();
+    set_suspended(database, by_jane, (true, Changing::default()), |_| Ok(()), &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
     edit(database, by_jane, (&said, None), how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
-        let refused = set_suspended(database, of_others, (true, false), |_| Ok(()), &jane).await.unwrap_err();
+        let refused = set_suspended(database, of_others, (true, Changing::default()), |_| Ok(()), &jane)
+            .await
+            .unwrap_err();
         // As if it were not there.
         assert_eq!(refused.name(), "unknown-license");
         let of_license = Filter::all(List::Seats).and("license", &of_others.to_string());
@@ -374,7 +376,12 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let license = sold_by(&authority, &vendor()).await.unwrap();
     let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some(PRODUCT)).await;
     let database = authority.service.database();
-    assert!(set_suspended(database, license, (true, false), |_| Ok(()), &ours).await.unwrap().changes);
+    assert!(
+        set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &ours)
+            .await
+            .unwrap()
+            .changes
+    );
     // As if the ledger had another product, whose token this is.
     let bearer = Bearer::new(
         Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
@@ -382,7 +389,9 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
         Arc::default(),
     );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
-    let refused = set_suspended(database, license, (false, false), |_| Ok(()), &theirs).await.unwrap_err();
+    let refused = set_suspended(database, license, (false, Changing::default()), |_| Ok(()), &theirs)
+        .await
+        .unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
@@ -442,7 +451,10 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
     let (_, reads) = token(&authority, &[Scope::LicensesRead], None).await;
     for _ in 0..50 {
         assert_eq!(
-            set_suspended(database, license, (true, false), |_| Ok(()), &reads).await.unwrap_err().name(),
+            set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &reads)
+                .await
+                .unwrap_err()
+                .name(),
             "forbidden"
         );
         assert_eq!(sold_by(&authority, &reads).await.unwrap_err().name(), "forbidden");
@@ -616,7 +628,9 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     let file = nodelock::authority::ActivationFile::read(&request()).unwrap();
     let refused = service.activate(file, Some(other), &machine).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
-    let refused = set_suspended(database, license, (true, false), |_| Ok(()), &machine).await.unwrap_err();
+    let refused = set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &machine)
+        .await
+        .unwrap_err();
     assert_eq!(refused.name(), "forbidden");
 }
 
