@@ -268,14 +268,27 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
         let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
         new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
     });
-    let (license_id, _) = sold(&authority, one).await;
+    let (license_id, key) = sold(&authority, one).await;
     let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
         edit(database, license_id, (&said, to), Changing::default(), |_| Ok(()), &occasion).await.unwrap();
     };
     edit(1, r#"{"seats":4}"#, None).await;
+    // Why a seat was released is on its way to the device.
+    let release = async |device: &nodelock::Client, reason: &str| {
+        let choice = SeatChoice { handle: device.check().unwrap().license().unwrap().handle, device: None };
+        authority.service.release(choice, reason, &vendor()).await.unwrap();
+        choice
+    };
+    let (early, twice, late) =
+        (authority.activated(&key).await, authority.activated(&key).await, authority.activated(&key).await);
+    release(&early, SECRETS[6]).await;
+    let again = release(&twice, SECRETS[6]).await;
+    authority.service.unrelease(again, &vendor()).await.unwrap();
     edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
+    release(&twice, "sold by Joe").await;
+    release(&late, "lost by Joe").await;
     edit(3, r#"{"seats":5}"#, None).await;
     assert!(found(&authority, license_id).await.contains(&NAME));
     erase_customer(database, one, &vendor()).await.unwrap();
@@ -284,6 +297,10 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
     let licensees: Vec<_> = view.versions.iter().map(|version| &*version.terms.licensee).collect();
     assert_eq!(licensees.iter().filter(|name| **name == "Joe").count(), 2, "{licensees:?}");
     assert_eq!(view.row.license.terms.licensee, "Joe");
+    let mut notices: Vec<_> =
+        authority.seats().await.iter().map(|seat| seat.notice().unwrap().to_owned()).collect();
+    notices.sort();
+    assert_eq!(notices, ["", "lost by Joe", "sold by Joe"], "what was said of Joe is not hers");
     is_sound(&authority).await;
     // Who has it now is erased as before, and nothing else of that is left.
     erase_customer(database, other, &vendor()).await.unwrap();
