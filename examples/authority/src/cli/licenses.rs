@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, LicenseCommand, NewKey, NewLicense, Reset, Trying},
+    arguments::{Changes, LicenseCommand, NewKey, NewLicense, Reset},
     desk::{Desk, Ledger},
     output::{self, Listing, Report, json as record},
 };
@@ -76,13 +76,13 @@ impl Sales<'_> {
                 );
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": sent.key_hint })))
             }
-            LicenseCommand::Suspend { id, trying } => self.suspend(*id, true, *trying).await,
-            LicenseCommand::Resume { id, trying } => self.suspend(*id, false, *trying).await,
-            LicenseCommand::Void { yes: false, trying: Trying { dry_run: false }, .. } => {
+            LicenseCommand::Suspend { id, changing } => self.suspend(*id, true, *changing).await,
+            LicenseCommand::Resume { id, changing } => self.suspend(*id, false, *changing).await,
+            LicenseCommand::Void { yes: false, changing: Changes { dry_run: false, .. }, .. } => {
                 Err(Failure::Usage("a license that is void stays so; say --yes if that is meant".into()))
             }
-            LicenseCommand::Void { id, reason, trying: Trying { dry_run }, .. } => {
-                let Voided { changed, halted, .. } = desk.void(*id, reason, *dry_run).await?;
+            LicenseCommand::Void { id, reason, changing: changing @ Changes { dry_run, .. }, .. } => {
+                let Voided { changed, halted, .. } = desk.void(*id, reason, *changing).await?;
                 let words = match (changed, *dry_run) {
                     (false, _) => format!("License {id} is void already."),
                     (true, true) => {
@@ -296,9 +296,9 @@ impl Sales<'_> {
         }
     }
 
-    async fn suspend(&self, id: LicenseId, suspended: bool, trying: Trying) -> Result<Report> {
-        let Trying { dry_run } = trying;
-        let Suspended { changed, halted, .. } = self.desk.set_suspended(id, (suspended, dry_run)).await?;
+    async fn suspend(&self, id: LicenseId, suspended: bool, changing: Changes) -> Result<Report> {
+        let dry_run = changing.dry_run;
+        let Suspended { changed, halted, .. } = self.desk.set_suspended(id, suspended, changing).await?;
         let state = if suspended { "suspended" } else { "in force" };
         let mut words = match (changed, dry_run) {
             (false, _) => format!("License {id} is {state} already."),

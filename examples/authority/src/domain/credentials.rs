@@ -42,7 +42,7 @@ impl Account {
 }
 
 /// The most that a quota may be.
-pub(crate) const MOST_IN_QUOTA: u32 = 10_000;
+pub(crate) const MOST_IN_QUOTA: u32 = 1_000;
 
 /// An act that counted for a quota.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -35,13 +35,23 @@ fn name_of_key(file: &ActivationFile) -> String {
     key.map_or_else(String::new, |key| hex(&key.hash().0))
 }
 
+/// Whether nothing is granted for a reason that has nothing to do with the seats that came along.
+fn is_no_fault_of_proofs(failure: &Failure) -> bool {
+    match failure {
+        Failure::DeploymentKeyUsedUp(_) => true,
+        Failure::Rule(error) => error.kind() == ErrorKind::CertificateExpired,
+        _ => false,
+    }
+}
+
 impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key; for
     /// a request without one it is `assigned`, or the one of which its product gives trials.
     ///
     /// Fails with [`Failure::PeerMustWait`] for an unknown license key after too many of them, after too many kept
     /// codes, and after very many refused requests with the same key. A final refusal is part of the answer, and so is
-    /// an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
+    /// an issuer that cannot sign, and a deployment key that is used up: the seats that came along are free then, and
+    /// receipts that cannot be signed come later.
     pub(crate) async fn activate(
         &self,
         file: ActivationFile,
@@ -131,9 +141,10 @@ impl Service {
                     }
                     file = shorter;
                 }
-                Err(Failure::Rule(error)) if error.kind() == ErrorKind::CertificateExpired => {
-                    self.free(&file, occasion).await?;
-                    return Ok(Activated { license: Err(error.into()), receipts: Vec::new() });
+                // Its machine has lost those licenses already, whatever it gets for them.
+                Err(failure) if is_no_fault_of_proofs(&failure) => {
+                    let receipts = self.hand_in(&file, occasion).await?;
+                    return Ok(Activated { license: Err(failure), receipts });
                 }
                 settled => break settled?,
             }
@@ -166,13 +177,24 @@ impl Service {
         })
     }
 
-    /// Frees the seats that came along with a request that cannot be granted.
-    async fn free(&self, file: &ActivationFile, occasion: &Occasion) -> Result<()> {
+    /// Frees the seats that came along with a request that gets no license. Returns their receipts, those that can be
+    /// signed. Proofs are proof enough, so whoever brought them counts as anybody: a machine whose deployment key is
+    /// used up may do nothing else with it.
+    pub(crate) async fn hand_in(
+        &self,
+        file: &ActivationFile,
+        occasion: &Occasion,
+    ) -> Result<Vec<DeactivationReceipt>> {
+        let anybody = match (occasion.deployed_license(), occasion.actor.address()) {
+            (Some(_), Some(address)) => Some(Occasion { time: occasion.time, actor: Actor::Peer(address) }),
+            _ => None,
+        };
+        let mut receipts = Vec::new();
         for claim in file.releases() {
-            match self.redeem_proof(claim, occasion).await {
+            match self.redeem_proof(claim, anybody.as_ref().unwrap_or(occasion)).await {
+                Ok(redeemed) => receipts.extend(redeemed.receipt().cloned()),
                 // The device has no receipt for a proof that is refused here, so it hands that in again.
-                Ok(_)
-                | Err(
+                Err(
                     Failure::Rule(_)
                     | Failure::TooManyAttempts
                     | Failure::TooManyUnseen { .. }
@@ -181,7 +203,7 @@ impl Service {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(())
+        Ok(receipts)
     }
 
     async fn decide_activation(

@@ -313,12 +313,12 @@ mod tests {
         assert_eq!(refused(&authority, &request).await, Some(ErrorKind::ApprovalWanted), "it waits anew");
 
         authority.service.rule(choice, Word::Approve, &vendor()).await.unwrap();
-        set_suspended(database, license, (true, false), |_| Ok(()), &vendor()).await.unwrap();
+        set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
         assert_eq!(states(&authority).await, []);
-        set_suspended(database, license, (false, false), |_| Ok(()), &vendor()).await.unwrap();
+        set_suspended(database, license, (false, Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
         assert_eq!(refused(&authority, &request).await, Some(ErrorKind::ApprovalWanted), "it waits anew");
 
-        void(database, license, ("refunded", false), |_| Ok(()), &vendor()).await.unwrap();
+        void(database, license, ("refunded", Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
         assert_eq!(states(&authority).await, []);
         let gone = authority.service.rule(choice, Word::Approve, &vendor()).await.map(drop).unwrap_err();
         assert!(matches!(gone, Failure::Rule(error) if error.kind() == ErrorKind::UnknownSeat));

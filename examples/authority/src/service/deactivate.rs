@@ -2,9 +2,9 @@
 //! activates again.
 
 use nodelock::{
-    CLOCK_TOLERANCE, ErrorKind, LicenseId, Revocation,
+    CLOCK_TOLERANCE, ErrorKind, LicenseId, Revocation, Timestamp,
     authority::{
-        Found, Query, Records, Seat, SeatState,
+        Found, Query, Records, Seat, SeatName, SeatState,
         decision::{self, Moment, Ruling},
     },
 };
@@ -30,10 +30,30 @@ const AT_ONCE: u32 = 200;
 /// For how long a call that broke off is gone on with by the same once more.
 const UNFINISHED_DAYS: u32 = 2;
 
+/// A seat before it was released. There may be very many, so it is what people are told of it and no more.
+pub(crate) struct Before {
+    pub(crate) name: SeatName,
+    pub(crate) label: String,
+    pub(crate) contact: Timestamp,
+    /// Until when its device goes on; none for ever. That of a seat that is held went on until it gave the seat up.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl From<&Seat> for Before {
+    fn from(seat: &Seat) -> Self {
+        let is_held = seat.state() == SeatState::Held;
+        Self {
+            name: seat.name(),
+            label: seat.label().to_owned(),
+            contact: seat.contact(),
+            until: if is_held { Some(seat.changed()) } else { seat.ends() },
+        }
+    }
+}
+
 /// What became of one seat, or would.
 pub(crate) struct Deactivated {
-    /// As it was before.
-    pub(crate) before: Seat,
+    pub(crate) before: Before,
     /// The state of the seat now with its revocation, or why it stays as it is: its device was faster, say.
     pub(crate) now: Result<(SeatState, Option<Revocation>)>,
 }
@@ -107,7 +127,7 @@ impl Service {
         while left > 0 {
             let most = u32::try_from(left).unwrap_or(u32::MAX).min(at_once);
             let mut tx = self.database.read().await?;
-            let seats = store::taken_seats_of(&mut tx, license, until, most).await?;
+            let seats = store::taken_seats_of(&mut tx, license, until, None, most).await?;
             drop(tx);
             if seats.is_empty() {
                 break;
@@ -150,18 +170,35 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<DeactivatedLicense> {
         let occasion = self.permit(occasion, Act::Release, On::License(license)).await?;
-        let mut tx = self.database.read().await?;
+        self.foresee_by(AT_ONCE, license, &occasion).await
+    }
+
+    async fn foresee_by(
+        &self,
+        at_once: u32,
+        license: LicenseId,
+        occasion: &Permit<'_>,
+    ) -> Result<DeactivatedLicense> {
+        let mut tx = self.database.read_list().await?;
         known(&mut tx, license).await?;
         let until = occasion.time.plus(CLOCK_TOLERANCE);
-        let seats = store::taken_seats_of(&mut tx, license, until, u32::MAX).await?;
-        let foreseen = |before: Seat| {
+        let foreseen = |seat: &Seat| {
             // A seat that is held was given up by its device, so there is nobody to tell.
-            let is_held = before.state() == SeatState::Held;
+            let is_held = seat.state() == SeatState::Held;
             let state = if is_held { SeatState::Returned } else { SeatState::Revoked };
-            Deactivated { before, now: Ok((state, None)) }
+            Deactivated { before: seat.into(), now: Ok((state, None)) }
         };
+        let (mut seats, mut last) = (Vec::new(), None);
+        loop {
+            let page = store::taken_seats_of(&mut tx, license, until, last.as_ref(), at_once).await?;
+            seats.extend(page.iter().map(foreseen));
+            last = page.into_iter().last();
+            if last.is_none() {
+                break;
+            }
+        }
         let foreseen = DeactivatedLicense {
-            seats: seats.into_iter().map(foreseen).collect(),
+            seats,
             taken: store::count_taken_seats_of(&mut tx, license).await?,
             requests: store::count_approvals_of(&mut tx, license).await?,
             refusals: store::count_refusals_of_license(&mut tx, license).await?,
@@ -183,7 +220,8 @@ impl Service {
         let selling = places.first().ok_or_else(unknown_ruling)?;
         let settled = self.decide_together(&acts, selling, occasion).await?;
         let both = seats.into_iter().zip(settled);
-        both.map(|(before, settled)| Ok(Deactivated { before, now: released(settled)? })).collect()
+        both.map(|(before, settled)| Ok(Deactivated { before: (&before).into(), now: released(settled)? }))
+            .collect()
     }
 }
 
@@ -246,7 +284,7 @@ mod tests {
         },
         service::{
             Changing, edit,
-            fixture::{Authority, claim, stranger, vendor},
+            fixture::{Authority, claim, now, stranger, vendor},
             licenses, verify,
         },
     };
@@ -290,7 +328,7 @@ mod tests {
         let DeactivatedLicense { seats: done, taken: 0, requests: 0, refusals: 0 } = done else {
             panic!("{}", done.taken)
         };
-        let mut handles: Vec<_> = done.iter().map(|seat| seat.before.handle()).collect();
+        let mut handles: Vec<_> = done.iter().map(|seat| seat.before.name.handle).collect();
         handles.sort();
         let mut of_devices: Vec<_> =
             devices.iter().map(|device| device.check().unwrap().license().unwrap().handle).collect();
@@ -355,17 +393,25 @@ mod tests {
         let before = (authority.actions().await, authority.seats().await);
         let foreseen = authority.service.foresee_deactivation(license, &vendor()).await.unwrap();
         assert_eq!(foreseen.taken, 2);
-        let state = |seat: &Deactivated| (seat.before.state(), seat.now.as_ref().ok().map(|now| now.0));
-        let mut states: Vec<_> = foreseen.seats.iter().map(state).collect();
-        states.sort_by_key(|(before, _)| before.name());
-        let expected =
-            [(SeatState::Active, Some(SeatState::Revoked)), (SeatState::Held, Some(SeatState::Returned))];
-        assert_eq!(states, expected);
+        let states = |of: &DeactivatedLicense| {
+            let mut states: Vec<_> = of.seats.iter().map(|seat| seat.now.as_ref().unwrap().0).collect();
+            states.sort_by_key(|state| state.name());
+            states
+        };
+        let expected = [SeatState::Returned, SeatState::Revoked];
+        assert_eq!(states(&foreseen), expected);
         assert_eq!((authority.actions().await, authority.seats().await), before);
-        let done = authority.service.deactivate(license, "gone", |_| Ok(()), &vendor()).await.unwrap();
-        let mut states: Vec<_> = done.seats.iter().map(state).collect();
-        states.sort_by_key(|(before, _)| before.name());
-        assert_eq!(states, expected, "it comes to what was foreseen");
+        // One whose device gave it up does not go on to the end of its lease.
+        let is_held = |seat: &&Deactivated| seat.now.as_ref().unwrap().0 == SeatState::Returned;
+        let held = foreseen.seats.iter().find(is_held).unwrap();
+        assert!(held.before.until.unwrap() <= now(), "{:?}", held.before.until);
+        let vendor = vendor();
+        let permit = rights::ask(&vendor, Act::Release).unwrap().whole().unwrap();
+        let by_one = authority.service.foresee_by(1, license, &permit).await.unwrap();
+        let name = |seat: &Deactivated| seat.before.name;
+        assert!(by_one.seats.iter().map(name).eq(foreseen.seats.iter().map(name)), "a seat on a page");
+        let done = authority.service.deactivate(license, "gone", |_| Ok(()), &vendor).await.unwrap();
+        assert_eq!(states(&done), expected, "it comes to what was foreseen");
     }
 
     #[tokio::test]

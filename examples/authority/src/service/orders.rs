@@ -146,7 +146,7 @@ pub(crate) async fn void_order(
     let OrderRow { order, is_void, .. } = choose(&mut tx, choice, occasion).await?;
     let mut ended = Vec::new();
     for license in store::licenses_of_sale(&mut tx, &order.key).await? {
-        ended.push(suspend::end_of(&mut tx, license.id).await?);
+        ended.push(suspend::end_of(&mut tx, license.id, None).await?);
     }
     ended.retain(|license| license.changes);
     if !dry_run {

@@ -70,6 +70,8 @@ impl Sellings {
 pub(super) enum Place<'a> {
     /// The product that a request names.
     Named(&'a str),
+    /// A product of that name and no other one.
+    Only(&'a str),
     /// Seats of these handles, whoever has them. What nobody has is kept for the first product.
     Handles(Vec<Handle>),
     /// The same for a device that may have a license of a seat that the ledger has lost.
@@ -82,22 +84,31 @@ impl<'a> Place<'a> {
     /// The same for somebody who deals with one product alone: what belongs to another one is not found.
     pub(super) fn within(self, permit: &'a Permit<'_>) -> Self {
         match permit.reach() {
-            Reach::Product(name) => Place::Named(name),
+            Reach::Product(name) => Place::Only(name),
             _ => self,
         }
     }
 }
 
 impl Service {
-    /// The products that an act may be of, the likely ones first; never none.
+    /// The products that an act may be of, the likely ones first; never none. Fails with [`Failure::UnknownProduct`].
     pub(super) async fn places(&self, place: &Place<'_>) -> Result<Vec<Arc<Selling>>> {
         let sellings = self.sellings();
         // Nothing has to be looked up for the only one.
-        if let [only] = &sellings.0[..] {
+        if let [only] = &sellings.0[..]
+            && !matches!(place, Place::Only(_))
+        {
             return Ok(vec![only.clone()]);
         }
         let mut ids = Vec::new();
         match place {
+            Place::Only(name) => {
+                let only = sellings.0.iter().find(|selling| selling.name == *name).cloned();
+                // One that was made a moment ago has no keys here yet.
+                return only
+                    .map(|only| vec![only])
+                    .ok_or_else(|| Failure::UnknownProduct((*name).to_owned()));
+            }
             Place::Named(name) => {
                 let named = sellings.0.iter().find(|selling| selling.name == *name);
                 return Ok(vec![named.unwrap_or(sellings.first()).clone()]);

@@ -1,11 +1,12 @@
 //! A license is stopped for now, or goes on, or ends for good.
 
-use nodelock::{LicenseId, Timestamp, authority::LicenseRecord};
+use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
 
 use super::{
     Database,
-    edit::{finish, standing},
+    edit::{Changing, finish, standing},
     permit::{On, permit},
+    products::check_based_on,
 };
 use crate::{
     domain::{
@@ -36,11 +37,11 @@ pub(crate) struct Halted {
 ///
 /// `hand_over` is told what it comes to before a change is stored.
 ///
-/// Fails with `ErrorKind::UnknownLicense` and with [`Failure::Void`], and as `hand_over` does.
+/// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`] and [`Failure::Superseded`], and as `hand_over` does.
 pub(crate) async fn set_suspended(
     database: &Database,
     id: LicenseId,
-    (suspended, dry_run): (bool, bool),
+    (suspended, Changing { based_on, dry_run }): (bool, Changing),
     hand_over: impl FnOnce(&Halted) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Halted> {
@@ -48,9 +49,10 @@ pub(crate) async fn set_suspended(
     let occasion = &permit(database, occasion, act, On::License(id)).await?;
     let mut tx = database.write().await?;
     let Standing { mut terms, version, .. } = standing(&mut tx, id).await?;
+    check_based_on(based_on, version)?;
     let changes = terms.suspended != suspended;
     let requests = if suspended { store::count_approvals_of(&mut tx, id).await? } else { 0 };
-    let halted = Halted { changes, requests, ..look_at(&mut tx, id).await? };
+    let halted = Halted { changes, requests, ..look_at(&mut tx, terms.clone()).await? };
     if changes && !dry_run {
         terms.suspended = suspended;
         store::set_terms(&mut tx, &terms, version.saturating_add(1), occasion).await?;
@@ -68,18 +70,18 @@ pub(crate) async fn set_suspended(
 /// Ends a license for good: nothing is issued for it any more, and seats can still be given up. Devices go on to the
 /// end of their leases. A dry run changes nothing, and tells what it would come to.
 ///
-/// `hand_over` is told what it comes to before a change is stored. Fails with `ErrorKind::UnknownLicense`, and as
-/// `hand_over` does.
+/// `hand_over` is told what it comes to before a change is stored. Fails with `ErrorKind::UnknownLicense`, with
+/// [`Failure::Superseded`], and as `hand_over` does.
 pub(crate) async fn void(
     database: &Database,
     id: LicenseId,
-    (reason, dry_run): (&str, bool),
+    (reason, Changing { based_on, dry_run }): (&str, Changing),
     hand_over: impl FnOnce(&Halted) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Halted> {
     let occasion = &permit(database, occasion, Act::Edit, On::License(id)).await?;
     let mut tx = database.write().await?;
-    let halted = end_of(&mut tx, id).await?;
+    let halted = end_of(&mut tx, id, based_on).await?;
     if halted.changes && !dry_run {
         hand_over(&halted)?;
         end(&mut tx, id, reason, occasion).await?;
@@ -89,17 +91,25 @@ pub(crate) async fn void(
 }
 
 /// What it comes to that a license ends. Nobody else changes the license until the end of the transaction.
-pub(super) async fn end_of(tx: &mut Tx, id: LicenseId) -> Result<Halted> {
+pub(super) async fn end_of(tx: &mut Tx, id: LicenseId, based_on: Option<u32>) -> Result<Halted> {
     let standing = store::terms_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
+    check_based_on(based_on, standing.version)?;
     let requests = store::count_approvals_of(tx, id).await?;
-    Ok(Halted { changes: standing.voided.is_none(), requests, ..look_at(tx, id).await? })
+    let changes = standing.voided.is_none();
+    Ok(Halted { changes, requests, ..look_at(tx, standing.terms).await? })
 }
 
-async fn look_at(tx: &mut Tx, id: LicenseId) -> Result<Halted> {
-    let row = store::license_row_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
-    let LicenseRecord { terms, usage, .. } = row.license;
+async fn look_at(tx: &mut Tx, LicenseTerms { id, seats, .. }: LicenseTerms) -> Result<Halted> {
+    let taken = match store::license_row_of(tx, id).await {
+        Ok(row) => row.ok_or_else(|| Failure::unknown_license(id))?.license.usage.taken,
+        // What is damaged is stopped all the same: its seats say themselves how many they are.
+        Err(Failure::Damaged { .. }) => {
+            u32::try_from(store::count_taken_seats_of(tx, id).await?).unwrap_or(u32::MAX)
+        }
+        Err(failure) => return Err(failure),
+    };
     let until = store::last_end_of(tx, id).await?;
-    Ok(Halted { license: id, changes: false, seats: terms.seats, taken: usage.taken, until, requests: 0 })
+    Ok(Halted { license: id, changes: false, seats, taken, until, requests: 0 })
 }
 
 /// Ends a license that is not void.
@@ -121,11 +131,13 @@ mod tests {
         domain::filter::{Filter, List},
         domain::{LicenseRow, RequestRow, Said},
         service::{
-            Changing, edit,
+            edit,
             fixture::{Authority, stranger, vendor},
             licenses, requests,
         },
     };
+
+    const DRY: Changing = Changing { based_on: None, dry_run: true };
 
     async fn license_of_all(authority: &Authority) -> LicenseRow {
         let mut found = None;
@@ -142,6 +154,30 @@ mod tests {
         let look = |row: Result<RequestRow>| row.map(|_| count += 1);
         requests(authority.service.database(), None, &vendor(), look).await.unwrap();
         count
+    }
+
+    /// Whoever stops it may do so because of what is damaged.
+    #[tokio::test]
+    async fn a_license_whose_counters_are_damaged_is_suspended_and_ends() {
+        let authority = Authority::new().await;
+        let database = authority.service.database();
+        let key = authority.sell(3).await;
+        let id = license_of_all(&authority).await.license.terms.id;
+        authority.activated(&key).await;
+        for damage in ["UPDATE license SET taken = 5000000000", "UPDATE license SET allowances = 'none'"] {
+            database.damage(damage).await;
+            for suspended in [true, false] {
+                let done =
+                    set_suspended(database, id, (suspended, Changing::default()), |_| Ok(()), &vendor())
+                        .await
+                        .unwrap();
+                assert_eq!((done.changes, done.seats, done.taken), (true, 3, 1), "{damage}");
+            }
+        }
+        let ended =
+            void(database, id, ("refunded", Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
+        assert_eq!((ended.changes, ended.taken), (true, 1));
+        assert!(store::is_void(&mut database.read().await.unwrap(), id).await.unwrap());
     }
 
     #[tokio::test]
@@ -167,19 +203,21 @@ mod tests {
         let never = |_: &Halted| -> Result<()> { panic!("a dry run hands nothing over") };
         for act in 0..2 {
             let foreseen = match act {
-                0 => set_suspended(database, id, (true, true), never, &vendor()).await.unwrap(),
-                _ => void(database, id, ("refunded", true), never, &vendor()).await.unwrap(),
+                0 => set_suspended(database, id, (true, DRY), never, &vendor()).await.unwrap(),
+                _ => void(database, id, ("refunded", DRY), never, &vendor()).await.unwrap(),
             };
             assert_eq!(tells(&foreseen), (true, 3, 1, end, 1));
             assert_eq!(unchanged().await, before);
         }
-        let resumed = set_suspended(database, id, (false, true), never, &vendor()).await.unwrap();
+        let resumed = set_suspended(database, id, (false, DRY), never, &vendor()).await.unwrap();
         assert_eq!(tells(&resumed), (false, 3, 1, end, 0));
-        let suspended = set_suspended(database, id, (true, false), |_| Ok(()), &vendor()).await.unwrap();
+        let suspended =
+            set_suspended(database, id, (true, Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
         assert_eq!((tells(&suspended), waiting(&authority).await), ((true, 3, 1, end, 1), 0));
-        let ended = void(database, id, ("refunded", false), |_| Ok(()), &vendor()).await.unwrap();
+        let ended =
+            void(database, id, ("refunded", Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
         assert_eq!(tells(&ended), (true, 3, 1, end, 0));
-        let again = void(database, id, ("refunded", false), never, &vendor()).await.unwrap();
+        let again = void(database, id, ("refunded", Changing::default()), never, &vendor()).await.unwrap();
         assert!(!again.changes && license_of_all(&authority).await.voided.is_some());
     }
 }

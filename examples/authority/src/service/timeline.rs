@@ -9,7 +9,10 @@ use super::{
     permit::{On, permit},
 };
 use crate::{
-    domain::{EventRow, Occasion, RefusalCursor, RefusalRow, rights::Act},
+    domain::{
+        EventRow, Occasion, RefusalCursor, RefusalRow,
+        rights::{self, Act},
+    },
     failure::Result,
     store,
 };
@@ -20,7 +23,7 @@ pub(crate) enum Happened {
         row: EventRow,
         /// Who did it, as the audit names them; empty once that line is gone.
         actor: String,
-        /// Its words in the audit.
+        /// Its words in the audit, without those of a person for who may not read it.
         detail: String,
     },
     Refused(Box<RefusalRow>),
@@ -45,9 +48,11 @@ pub(crate) async fn timeline(
     occasion: &Occasion,
 ) -> Result<(Vec<Happened>, Option<TimelinePlace>)> {
     permit(database, occasion, Act::ShowLicenses, On::License(license)).await?;
+    // What somebody typed may name a person, and is for those who may read the audit.
+    let with_personal = rights::ask(occasion, Act::ShowAudit).is_ok();
     let mut tx = database.read_list().await?;
     // One more than is shown tells whether there is a further page.
-    let events = store::events_before(&mut tx, license, place.event, most + 1).await?;
+    let events = store::events_before(&mut tx, license, place.event, most + 1, with_personal).await?;
     let refusals = store::refusals_before(&mut tx, Some(license), place.refusal.as_ref(), most + 1).await?;
     let is_over = events.len() + refusals.len() <= most as usize;
     // Events are in the order of their sequence, where a clock may have gone back: one counts as no later than those
@@ -77,14 +82,53 @@ pub(crate) async fn timeline(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        domain::filter::{Filter, List},
+        domain::{
+            Actor, Bearer, Who,
+            filter::{Filter, List},
+            rights::Role,
+        },
         service::{
-            fixture::{Authority, now, stranger, vendor},
-            licenses, set_suspended,
+            Changing,
+            fixture::{Authority, address, now, stranger, vendor},
+            licenses, set_suspended, void,
         },
     };
+
+    /// What was typed may name a person. It is in the audit, which they may not read.
+    #[tokio::test]
+    async fn who_may_not_read_the_audit_sees_no_typed_word_of_it() {
+        let authority = Authority::new().await;
+        let database = authority.service.database();
+        authority.sell(1).await;
+        let mut id = None;
+        let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| id = Some(row.license.terms.id));
+        licenses(database, Filter::all(List::Licenses), &vendor(), note).await.unwrap();
+        let id = id.unwrap();
+        void(database, id, ("Joe took it home", Changing::default()), |_| Ok(()), &vendor()).await.unwrap();
+        let by = |role| {
+            let who = Who::Account { name: "jane".into(), role };
+            let bearer = Bearer::new(who, address(1), Arc::default());
+            Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) }
+        };
+        for (occasion, sees) in
+            [(vendor(), true), (by(Role::Owner), true), (by(Role::Auditor), true), (by(Role::Support), false)]
+        {
+            let (page, _) = timeline(database, id, TimelinePlace::default(), 10, &occasion).await.unwrap();
+            let details: Vec<_> = page
+                .iter()
+                .filter_map(|one| match one {
+                    Happened::Event { row, detail, .. } => Some((&*row.kind, &**detail)),
+                    Happened::Refused(_) => None,
+                })
+                .collect();
+            let ended = ("license.voided", if sees { "Joe took it home" } else { "" });
+            assert!(details.contains(&ended), "{details:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_clock_that_went_back_loses_and_repeats_nothing_at_the_end_of_a_page() {
@@ -99,9 +143,15 @@ mod tests {
         let start = now().unix_seconds();
         for n in 0..12 {
             let time = Timestamp::from_unix_seconds(start - n * 7_919 % 10 * 600);
-            set_suspended(database, id, (n % 2 == 0, false), |_| Ok(()), &Occasion { time, ..vendor() })
-                .await
-                .unwrap();
+            set_suspended(
+                database,
+                id,
+                (n % 2 == 0, Changing::default()),
+                |_| Ok(()),
+                &Occasion { time, ..vendor() },
+            )
+            .await
+            .unwrap();
         }
         for n in [0, 1_500, 3_000] {
             let time = Timestamp::from_unix_seconds(start - n);
@@ -109,7 +159,8 @@ mod tests {
             let refused = authority.activate(&file, &Occasion { time, ..stranger(1) }).await.unwrap();
             assert!(refused.license.is_err());
         }
-        let all = store::events_before(&mut database.read().await.unwrap(), id, None, 100).await.unwrap();
+        let all =
+            store::events_before(&mut database.read().await.unwrap(), id, None, 100, false).await.unwrap();
         let all: Vec<u32> = all.iter().map(|(row, ..)| row.sequence).collect();
         assert!(all.len() >= 14, "{all:?}");
         for most in 1..8 {

@@ -1,6 +1,9 @@
 //! Accounts, sessions, tokens, and who sold what.
 
-use nodelock::{LicenseId, Timestamp, authority::SeatName};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{SeatName, decision::EventKind},
+};
 
 use super::{
     Engine, Tx,
@@ -211,10 +214,14 @@ pub(crate) async fn license_of_seat(tx: &mut Tx, name: SeatName) -> Result<Optio
     Ok(row.as_ref().map(license_id).transpose()?.flatten())
 }
 
-/// Counts what a permit allows only so often, in the transaction of what it is for.
+/// Counts what a permit allows only so often, in the transaction of what it is for. `kind` is what happened to a seat,
+/// if something did.
+///
+/// A deployment key counts seats that are granted: neither what came along nor a request that waits for approval, which
+/// is granted later. A request does not begin to wait behind a key that is used up.
 ///
 /// Fails with [`Failure::QuotaUsedUp`] and [`Failure::DeploymentKeyUsedUp`].
-pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
+pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>, kind: Option<EventKind>) -> Result<()> {
     let Some(Spending { id, of }) = permit.spending() else { return Ok(()) };
     match of {
         Spender::Account { name, most } => {
@@ -233,6 +240,10 @@ pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
             set_account(tx, &account).await
         }
         Spender::DeploymentKey(key) => {
+            let is_waiting = kind == Some(EventKind::RequestWaiting);
+            if !is_waiting && kind != Some(EventKind::Granted) {
+                return Ok(());
+            }
             let found = credential_to_change(tx, key).await?;
             let Some(Credential::DeploymentKey(mut key)) = found else {
                 return Err(damaged("the deployment key of who acts"));
@@ -242,6 +253,9 @@ pub(super) async fn spend(tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
             }
             if key.used >= key.most {
                 return Err(Failure::DeploymentKeyUsedUp(key.most));
+            }
+            if is_waiting {
+                return Ok(());
             }
             (key.used, key.last) = (key.used + 1, *id);
             set_credential(tx, &Credential::DeploymentKey(key)).await

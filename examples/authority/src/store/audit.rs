@@ -54,6 +54,8 @@ pub(super) struct OfSeat {
 /// What a line is about, beside its license.
 #[derive(Default)]
 struct More<'a> {
+    /// What a decision noted.
+    kind: Option<EventKind>,
     seat: Option<OfSeat>,
     /// What it says of a person.
     personal: Option<&'a str>,
@@ -68,7 +70,7 @@ pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Res
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
     let personal = Some(&*event.reason).filter(|reason| !reason.is_empty());
-    write(tx, &line, More { seat, personal, ..More::default() }, permit).await?;
+    write(tx, &line, More { kind: Some(event.kind), seat, personal, ..More::default() }, permit).await?;
     match event.license {
         Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
             let detail = "no activation is left";
@@ -104,10 +106,10 @@ impl AuditLine<'_> {
 async fn write(
     tx: &mut Tx,
     line: &AuditLine<'_>,
-    More { seat, personal, key, is_untold }: More<'_>,
+    More { kind, seat, personal, key, is_untold }: More<'_>,
     permit: &Permit<'_>,
 ) -> Result<()> {
-    spend(tx, permit).await?;
+    spend(tx, permit, kind).await?;
     if let Actor::Bearer(bearer) = &permit.actor
         && let Some(answer) = bearer.take_to_keep()
     {

@@ -104,12 +104,13 @@ pub(crate) async fn events_after(
 }
 
 /// The events of a license before a sequence number, latest first, each with who did it and the words that its line of
-/// the audit has; at most so many. All come before none.
+/// the audit has, with what it says of a person or without; at most so many. All come before none.
 pub(crate) async fn events_before(
     tx: &mut Tx,
     license: LicenseId,
     before: Option<u32>,
     most: u32,
+    with_personal: bool,
 ) -> Result<Vec<(EventRow, String, String)>> {
     let rows = query(
         "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
@@ -120,7 +121,8 @@ pub(crate) async fn events_before(
     let rows = rows.bind(license.to_string()).bind(before.map_or(i64::MAX, i64::from)).bind(i64::from(most));
     let read = |row: &Row| {
         let said = |name| Ok::<_, Failure>(row.get::<Option<&str>>(name)?.unwrap_or_default());
-        Ok((event(row)?, said("actor")?.to_owned(), audit_words(said("detail")?, row.get("personal")?)))
+        let personal = row.get::<Option<&str>>("personal")?.filter(|_| with_personal);
+        Ok((event(row)?, said("actor")?.to_owned(), audit_words(said("detail")?, personal)))
     };
     rows.fetch_all(tx).await?.iter().map(read).collect()
 }

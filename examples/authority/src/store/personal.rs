@@ -1,8 +1,10 @@
 //! What is personal, where it goes: by its age, and when a person asks for that.
 
+use std::ops::Range;
+
 use nodelock::{
     LicenseId, Metadata, Timestamp,
-    authority::{LicenseTerms, Seat, SeatName},
+    authority::{LicenseTerms, Seat, SeatName, decision::EventKind},
 };
 use tracing::warn;
 
@@ -361,13 +363,16 @@ pub(crate) async fn erase_times_of(
             names.extend(Some(terms.licensee.clone()).filter(|name| !name.is_empty() && is_own(name)));
             notes.extend(Some(terms.metadata.clone()).filter(|note| !note.is_empty() && is_own_note(note)));
         }
+        // No id comes behind that letter.
+        let end = had.end.map_or_else(|| "g".to_owned(), |(line, _)| line);
+        erase_notices(tx, &id, &had.first..&end).await?;
         query(
             "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE license_id = $1 AND salt IS NOT NULL \
              AND id >= $2 AND id < $3",
         )
         .bind(&id)
         .bind(had.first)
-        .bind(had.end.map_or_else(|| "g".to_owned(), |(line, _)| line))
+        .bind(end)
         .execute(tx)
         .await?;
     }
@@ -381,6 +386,35 @@ pub(crate) async fn erase_times_of(
     };
     erase_names(tx, license, erase).await?;
     erase_said(tx, license, Some(customer)).await
+}
+
+/// Empties why seats of a license were released, of those that were released last between two lines of the audit.
+async fn erase_notices(tx: &mut Tx, license: &str, lines: Range<&String>) -> Result<()> {
+    let rows = query(
+        "SELECT handle, device_key, MAX(id) AS last FROM audit WHERE license_id = $1 AND action = $2 \
+         GROUP BY handle, device_key",
+    );
+    let rows = rows.bind(license).bind(EventKind::Released.name()).fetch_all(tx).await?;
+    for row in rows {
+        if !lines.contains(&&row.get::<String>("last")?) {
+            continue;
+        }
+        let name: (i64, Vec<u8>) = (row.get("handle")?, row.get("device_key")?);
+        let found =
+            query("SELECT handle, license_id, record FROM seat WHERE handle = $1 AND device_key = $2");
+        let found = found.bind(name.0).bind(name.1.as_slice()).fetch_optional(tx).await?;
+        let Some(noticed) = found.as_ref().map(seat).transpose()?.filter(|seat| seat.notice().is_some())
+        else {
+            continue;
+        };
+        query("UPDATE seat SET record = $1 WHERE handle = $2 AND device_key = $3")
+            .bind(json(&noticed.without_notice())?)
+            .bind(name.0)
+            .bind(name.1)
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Takes the name of who licensed it, and metadata, out of all that a license ever said, and out of its order. Nobody

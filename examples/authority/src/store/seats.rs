@@ -10,7 +10,7 @@ use super::{
     Tx,
     audit::first_line_at,
     counters,
-    row::{handle, public_key, seat, seconds, time},
+    row::{device, handle, number, public_key, seat, seconds, time},
     sql::query,
 };
 use crate::{
@@ -46,20 +46,25 @@ pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize
     Ok(seats)
 }
 
-/// At most so many seats of a license that are taken and were granted no later than `until`. Fails with
-/// [`Failure::Damaged`].
+/// At most so many seats of a license that are taken and were granted no later than `until`, after one of them. Fails
+/// with [`Failure::Damaged`].
 pub(crate) async fn taken_seats_of(
     tx: &mut Tx,
     license: LicenseId,
     until: Timestamp,
+    after: Option<&Seat>,
     most: u32,
 ) -> Result<Vec<Seat>> {
+    let after = after.map_or((i64::MIN, 0, Vec::new()), |seat| {
+        (seconds(seat.changed()), number(seat.handle()), device(seat.name()))
+    });
     let query = query(
         "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND granted <= $2 \
-         ORDER BY changed, handle, device_key LIMIT $3",
+         AND (changed, handle, device_key) > ($3, $4, $5) ORDER BY changed, handle, device_key LIMIT $6",
     );
-    let query = query.bind(license.to_string()).bind(seconds(until)).bind(i64::from(most));
-    query.fetch_all(tx).await?.iter().map(seat).collect()
+    let query =
+        query.bind(license.to_string()).bind(seconds(until)).bind(after.0).bind(after.1).bind(after.2);
+    query.bind(i64::from(most)).fetch_all(tx).await?.iter().map(seat).collect()
 }
 
 /// The seats of a license that an actor released with a notice since the license was deactivated last, and not before

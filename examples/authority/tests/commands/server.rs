@@ -430,7 +430,7 @@ fn every_command_does_at_a_server_what_it_does_in_the_ledger_or_says_why_it_does
         &["account", "quota", "{}", "extend", "--most", "50"][..],
         &["account", "quota", "{}", "extend"],
         &["account", "quota", "{}", "sell"],
-        &["account", "quota", "{}", "extend", "--most", "10001"],
+        &["account", "quota", "{}", "extend", "--most", "1001"],
     ] {
         served.alike(of(&names, quota), b"");
     }

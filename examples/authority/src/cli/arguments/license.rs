@@ -124,13 +124,13 @@ pub(crate) enum LicenseCommand {
     Suspend {
         id: LicenseId,
         #[command(flatten)]
-        trying: Trying,
+        changing: Changes,
     },
     /// Let a suspended license go on
     Resume {
         id: LicenseId,
         #[command(flatten)]
-        trying: Trying,
+        changing: Changes,
     },
     /// End a license for good, because it was refunded, say; seats can still be given up
     Void {
@@ -142,7 +142,7 @@ pub(crate) enum LicenseCommand {
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        trying: Trying,
+        changing: Changes,
     },
 }
 
@@ -226,7 +226,7 @@ impl From<Counted> for Allowance {
     }
 }
 
-/// How terms are changed.
+/// How a license is changed.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Changes {
     /// Only if this version of the terms is the latest

@@ -51,7 +51,7 @@ pub(crate) enum AccountCommand {
         name: String,
         /// reset-counters, extend or extend-trial
         act: Act,
-        /// How often, up to 10000; 0 is never [default: the usual number]
+        /// How often, up to 1000; 0 is never [default: the usual number]
         #[arg(long, value_name = "N")]
         most: Option<u32>,
     },

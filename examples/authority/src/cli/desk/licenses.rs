@@ -171,31 +171,37 @@ impl Desk<'_> {
     pub(in super::super) async fn set_suspended(
         &self,
         id: LicenseId,
-        (suspended, dry_run): (bool, bool),
+        suspended: bool,
+        Changes { if_version, dry_run }: Changes,
     ) -> Result<Suspended> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
-                let how = (suspended, dry_run);
+                let how = (suspended, Changing { based_on: if_version, dry_run });
                 let halted = service::set_suspended(database, id, how, |_| Ok(()), occasion).await?;
                 Ok(Suspended::of(suspended, &halted))
             }
             Self::Server(remote) => {
                 let act = if suspended { "suspend" } else { "resume" };
                 let body = json!({ "dry_run": dry_run });
-                remote.post(&format!("/licenses/{id}/{act}"), &body, None).await
+                remote.post(&format!("/licenses/{id}/{act}"), &body, if_version).await
             }
         }
     }
 
-    pub(in super::super) async fn void(&self, id: LicenseId, reason: &str, dry_run: bool) -> Result<Voided> {
+    pub(in super::super) async fn void(
+        &self,
+        id: LicenseId,
+        reason: &str,
+        Changes { if_version, dry_run }: Changes,
+    ) -> Result<Voided> {
         match self {
             Self::Ledger(Ledger { database, occasion, .. }) => {
-                let how = (reason, dry_run);
+                let how = (reason, Changing { based_on: if_version, dry_run });
                 Ok(Voided::from(&service::void(database, id, how, |_| Ok(()), occasion).await?))
             }
             Self::Server(remote) => {
                 let body = json!({ "reason": reason, "dry_run": dry_run });
-                remote.post(&format!("/licenses/{id}/void"), &body, None).await
+                remote.post(&format!("/licenses/{id}/void"), &body, if_version).await
             }
         }
     }

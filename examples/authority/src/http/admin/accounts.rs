@@ -220,7 +220,7 @@ pub(super) struct NewQuota {
     /// What the role has a quota for: `reset-counters`, `extend` or `extend-trial`.
     act: String,
     /// How often within 30 days; the usual number if it is left out.
-    #[schema(nullable = false, maximum = 10_000)]
+    #[schema(nullable = false, maximum = 1_000)]
     most: Option<u32>,
 }
 

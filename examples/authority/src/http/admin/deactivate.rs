@@ -35,7 +35,8 @@ pub(crate) struct DeactivatedSeat {
     /// When its device last spoke.
     #[schema(format = "date-time")]
     pub(crate) last_contact: String,
-    /// When its use ends, whether its device hears of this or not; none is never.
+    /// When its use ends, whether its device hears of this or not; none is never. The use of a seat that is held ended
+    /// when its device gave it up.
     #[schema(format = "date-time")]
     pub(crate) runs_until: Option<String>,
     /// What the seat is now, or would be; none if it was over already.
@@ -53,11 +54,11 @@ impl From<&Deactivated> for DeactivatedSeat {
         let of_now = now.as_ref().ok();
         let failure = now.as_ref().err();
         Self {
-            handle: before.handle().to_string(),
-            device: before.device_key().to_string(),
-            label: before.label().to_owned(),
-            last_contact: before.contact().to_string(),
-            runs_until: before.ends().map(|end| end.to_string()),
+            handle: before.name.handle.to_string(),
+            device: before.name.device_key.to_string(),
+            label: before.label.clone(),
+            last_contact: before.contact.to_string(),
+            runs_until: before.until.map(|end| end.to_string()),
             state: of_now.map(|(state, _)| state.name().to_owned()),
             error: failure.map(Failure::name),
             reason: failure.map(Failure::message),

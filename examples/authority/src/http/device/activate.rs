@@ -18,7 +18,11 @@ use super::{
     },
     Ask, JsonAnswer, Message, finish,
 };
-use crate::failure::Failure;
+use crate::{
+    domain::Occasion,
+    failure::Failure,
+    service::{Activated, Service},
+};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Granted {
@@ -100,19 +104,25 @@ pub(super) async fn activate(
     Json(asked): Json<Ask>,
 ) -> Result<JsonAnswer<Granted>, Problem> {
     finish(async move {
-        let file = server.service.read(asked.request.0.into_bytes()).await?.activation()?;
-        let mut occasion = peer.occasion();
-        let mut assigned = None;
-        if headers.contains_key(header::AUTHORIZATION) {
-            // A header that is none counts as a guess, too.
-            let key = bearer::token(&headers).unwrap_or_default();
-            occasion = server.service.authenticate_device(&key, peer.0, occasion.time).await?;
-            assigned = occasion.deployed_license();
-            if assigned.is_some() && !file.request().license_key.is_empty() {
-                return Err(Problem::malformed("a request with a deployment key names no license key"));
+        let (service, stranger) = (&server.service, peer.occasion());
+        let file = service.read(asked.request.0.into_bytes()).await?.activation()?;
+        let granted = match asker(service, &headers, &peer).await {
+            Ok(occasion) => {
+                let assigned = occasion.deployed_license();
+                if assigned.is_some() && !file.request().license_key.is_empty() {
+                    return Err(Problem::malformed("a request with a deployment key names no license key"));
+                }
+                service.activate(file.clone(), assigned, &occasion).await.map_err(for_device)
             }
-        }
-        let granted = server.service.activate(file, assigned, &occasion).await.map_err(for_device)?;
+            Err(refused) => Err(refused),
+        };
+        let granted = match granted {
+            Err(refused) if headers.contains_key(header::AUTHORIZATION) && is_of_credential(&refused) => {
+                let receipts = service.hand_in(&file, &stranger).await?;
+                Activated { license: Err(refused), receipts }
+            }
+            granted => granted?,
+        };
         let receipts = granted.receipts.iter().map(Message::from).collect();
         match granted.license {
             Ok(license) => Ok(JsonAnswer(Granted { license: Message::from(&license), receipts })),
@@ -123,6 +133,27 @@ pub(super) async fn activate(
         }
     })
     .await
+}
+
+/// Who asks: the bearer of the deployment key that came along, or anybody.
+async fn asker(service: &Service, headers: &HeaderMap, peer: &Peer) -> Result<Occasion, Failure> {
+    let stranger = peer.occasion();
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(stranger);
+    }
+    // A header that is none counts as a guess, too.
+    let key = bearer::token(headers).unwrap_or_default();
+    service.authenticate_device(&key, peer.0, stranger.time).await
+}
+
+/// Whether it is the credential that was refused, or the peer after too many that were: the request is not looked at
+/// then, and the seats that came along are free all the same.
+fn is_of_credential(failure: &Failure) -> bool {
+    match failure {
+        Failure::PeerMustWait(_) => true,
+        Failure::Rule(error) => error.kind() == ErrorKind::DeploymentKeyRefused,
+        _ => false,
+    }
 }
 
 /// To a device, a token that takes no seats is a deployment key that is none.
@@ -138,10 +169,11 @@ fn for_device(failure: Failure) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use nodelock::Reason;
+    use axum::extract::Request;
+    use nodelock::{ActivationRequestOptions, Reason};
     use serde_json::json;
 
-    use super::super::super::fixture::Authority;
+    use super::{super::super::fixture::Authority, header};
 
     const PATH: &str = "/v1/activations";
 
@@ -172,6 +204,47 @@ mod tests {
         let seats = &refused.json()["seats"];
         assert_eq!(seats[0]["lapses"], refused.json()["next_lapse"]);
         assert_eq!((seats.as_array().unwrap().len(), &seats[0]["label"]), (1, &json!("")));
+    }
+
+    /// Its machine has lost the license already, and another one waits for the seat.
+    #[tokio::test]
+    async fn a_seat_is_free_whose_proof_came_with_a_deployment_key_that_is_refused() {
+        let authority = Authority::new().await;
+        let key = authority.sell(9, None).await;
+        let (used_up, token) = (authority.deployment_key(&key, 1).await, authority.token(&[]).await);
+        let ask = async |secret: &str, request: String| {
+            let request = Request::post(PATH)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::AUTHORIZATION, format!("Bearer {secret}"))
+                .body(json!({ "request": request }).to_string().into());
+            authority.ask(request.unwrap()).await
+        };
+        let first = authority.request_without_key("first");
+        assert_eq!(ask(&used_up, first).await.status, 200);
+        let refused_key = (401, "deployment-key-refused");
+        let refusals = [
+            (&*used_up, (403, "deployment-key-used-up")),
+            (&*token, refused_key),
+            ("nld_nobodys", refused_key),
+            ("", refused_key),
+        ];
+        let limited = ("nld_nobodys", (429, "too-many-attempts"));
+        for (number, (secret, expected)) in refusals.into_iter().chain([limited]).enumerate() {
+            if expected == limited.1 {
+                let guess = authority.request_without_key("guesser");
+                while ask(secret, guess.clone()).await.problem().0 == 401 {}
+            }
+            let device = authority.activated(&format!("device {number}"), &key).await;
+            device.deactivate_offline(Reason::Moved).unwrap();
+            let request = device.begin(ActivationRequestOptions::new()).unwrap().to_base64url();
+            let refused = ask(secret, request.clone()).await;
+            assert_eq!(refused.problem(), (expected.0, expected.1.into()), "{secret}");
+            let receipts = refused.json()["receipts"].clone();
+            device.accept(receipts[0].as_str().unwrap().as_bytes()).unwrap();
+            assert_eq!(device.check().unwrap().outstanding(), 0);
+            let again = ask(secret, request).await;
+            assert_eq!((again.problem().0, &again.json()["receipts"]), (expected.0, &receipts), "{secret}");
+        }
     }
 
     #[tokio::test]

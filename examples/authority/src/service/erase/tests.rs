@@ -147,7 +147,9 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
     service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
     let voided = sold_once_more(&authority, id).await;
-    crate::service::void(database, voided, (SECRETS[6], false), |_| Ok(()), &vendor()).await.unwrap();
+    crate::service::void(database, voided, (SECRETS[6], Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();
@@ -266,14 +268,27 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
         let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
         new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
     });
-    let (license_id, _) = sold(&authority, one).await;
+    let (license_id, key) = sold(&authority, one).await;
     let edit = async |minutes: u64, said: &str, to: Option<CustomerId>| {
         let occasion = Occasion { time: now().plus(Duration::from_secs(60 * minutes)), ..vendor() };
         let said: Said = serde_json::from_str(said).unwrap();
         edit(database, license_id, (&said, to), Changing::default(), |_| Ok(()), &occasion).await.unwrap();
     };
     edit(1, r#"{"seats":4}"#, None).await;
+    // Why a seat was released is on its way to the device.
+    let release = async |device: &nodelock::Client, reason: &str| {
+        let choice = SeatChoice { handle: device.check().unwrap().license().unwrap().handle, device: None };
+        authority.service.release(choice, reason, &vendor()).await.unwrap();
+        choice
+    };
+    let (early, twice, late) =
+        (authority.activated(&key).await, authority.activated(&key).await, authority.activated(&key).await);
+    release(&early, SECRETS[6]).await;
+    let again = release(&twice, SECRETS[6]).await;
+    authority.service.unrelease(again, &vendor()).await.unwrap();
     edit(2, r#"{"licensee":"Joe"}"#, Some(other)).await;
+    release(&twice, "sold by Joe").await;
+    release(&late, "lost by Joe").await;
     edit(3, r#"{"seats":5}"#, None).await;
     assert!(found(&authority, license_id).await.contains(&NAME));
     erase_customer(database, one, &vendor()).await.unwrap();
@@ -282,6 +297,10 @@ async fn what_was_given_away_says_nothing_any_more_of_who_had_it() {
     let licensees: Vec<_> = view.versions.iter().map(|version| &*version.terms.licensee).collect();
     assert_eq!(licensees.iter().filter(|name| **name == "Joe").count(), 2, "{licensees:?}");
     assert_eq!(view.row.license.terms.licensee, "Joe");
+    let mut notices: Vec<_> =
+        authority.seats().await.iter().map(|seat| seat.notice().unwrap().to_owned()).collect();
+    notices.sort();
+    assert_eq!(notices, ["", "lost by Joe", "sold by Joe"], "what was said of Joe is not hers");
     is_sound(&authority).await;
     // Who has it now is erased as before, and nothing else of that is left.
     erase_customer(database, other, &vendor()).await.unwrap();
@@ -471,7 +490,9 @@ async fn whatever_was_typed_about_a_customer_goes_and_the_ledger_stays_sound() {
     assert!(authority.activate(&pending.to_bytes(), &stranger(1)).await.unwrap().license.is_err());
     service.rule(waiting, Word::Refuse(reason), &vendor()).await.unwrap();
     service.deactivate(license_id, reason, |_| Ok(()), &vendor()).await.unwrap();
-    crate::service::void(database, license_id, (reason, false), |_| Ok(()), &vendor()).await.unwrap();
+    crate::service::void(database, license_id, (reason, Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     is_sound(&authority).await;
 
     let lines = async || {

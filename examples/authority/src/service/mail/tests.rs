@@ -364,7 +364,7 @@ async fn a_license_that_is_deactivated_is_told_of_in_one_mail() {
     let mails = world.mail(now()).await;
     assert!(mails.len() == 1 && text(&mails[0]).contains("all seats of your license"), "{mails:?}");
     // Where no seat was released there is nothing to tell.
-    let how = (true, false);
+    let how = (true, Changing::default());
     let (database, id) = (world.database(), license.terms.id);
     super::super::set_suspended(database, id, how, |_| Ok(()), &vendor()).await.unwrap();
     let request = world.authority.device().begin(license.key.as_str()).unwrap().to_bytes();

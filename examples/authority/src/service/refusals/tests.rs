@@ -10,7 +10,7 @@ use crate::{
         rights::{Role, Scope},
     },
     service::{
-        InPlaceOf,
+        Changing, InPlaceOf,
         fixture::{Authority, PRODUCT, address, now, stranger, vendor},
         licenses,
         limits::Limit,
@@ -87,7 +87,9 @@ async fn a_check_in_is_noted_when_its_device_wrote_it_and_not_when_anybody_could
     let key = authority.sell(1).await;
     let id = license_of(&authority, &key).await;
     let device = authority.activated(&key).await;
-    set_suspended(authority.service.database(), id, (true, false), |_| Ok(()), &vendor()).await.unwrap();
+    set_suspended(authority.service.database(), id, (true, Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     let claim = |device: &Client| CheckInClaim::read(&device.check_in_offline().unwrap().to_bytes()).unwrap();
     authority.service.check_in(&claim(&device), &stranger(1)).await.unwrap_err();
     let rows = noted(&authority, Some(id)).await;
@@ -120,7 +122,9 @@ async fn what_a_device_was_refused_goes_when_its_seat_is_released() {
     let key = authority.sell(2).await;
     let id = license_of(&authority, &key).await;
     let (one, two) = (authority.activated(&key).await, authority.activated(&key).await);
-    set_suspended(authority.service.database(), id, (true, false), |_| Ok(()), &vendor()).await.unwrap();
+    set_suspended(authority.service.database(), id, (true, Changing::default()), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     for device in [&one, &two] {
         let claim = CheckInClaim::read(&device.check_in_offline().unwrap().to_bytes()).unwrap();
         authority.service.check_in(&claim, &stranger(1)).await.unwrap_err();

@@ -7,8 +7,8 @@ use nodelock::{
 
 use super::{
     super::{
-        AccountChange, Buyer, Changing, CheckedIn, Extension, Keys, NewCredential, audit, change_account,
-        edit,
+        AccountChange, Buyer, Changing, CheckedIn, Extension, Keys, NewCredential, Word, audit,
+        change_account, credentials, edit,
         fixture::{Authority, PRODUCT, address, claim, now, vendor},
         licenses, new_account, new_credential, new_second_factor, offers, permit, product_within_reach,
         revoke, seats, sell, set_suspended,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Account, AuditRow, CredentialKind, ProductId, Said,
+        Account, AuditRow, Credential, CredentialKind, ProductId, Said, SeatChoice,
         filter::{Filter, List},
         rights::{Role, Scope},
     },
@@ -348,13 +348,15 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     let by_jane = sold_by(&authority, &jane).await.unwrap();
     let by_john = sold_by(&authority, &john).await.unwrap();
     let by_vendor = sold_by(&authority, &vendor()).await.unwrap();
-    set_suspended(database, by_jane, (true, false), |_| Ok(()), &jane).await.unwrap();
+    set_suspended(database, by_jane, (true, Changing::default()), |_| Ok(()), &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
     edit(database, by_jane, (&said, None), how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
-        let refused = set_suspended(database, of_others, (true, false), |_| Ok(()), &jane).await.unwrap_err();
+        let refused = set_suspended(database, of_others, (true, Changing::default()), |_| Ok(()), &jane)
+            .await
+            .unwrap_err();
         // As if it were not there.
         assert_eq!(refused.name(), "unknown-license");
         let of_license = Filter::all(List::Seats).and("license", &of_others.to_string());
@@ -374,7 +376,12 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let license = sold_by(&authority, &vendor()).await.unwrap();
     let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some(PRODUCT)).await;
     let database = authority.service.database();
-    assert!(set_suspended(database, license, (true, false), |_| Ok(()), &ours).await.unwrap().changes);
+    assert!(
+        set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &ours)
+            .await
+            .unwrap()
+            .changes
+    );
     // As if the ledger had another product, whose token this is.
     let bearer = Bearer::new(
         Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
@@ -382,7 +389,9 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
         Arc::default(),
     );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
-    let refused = set_suspended(database, license, (false, false), |_| Ok(()), &theirs).await.unwrap_err();
+    let refused = set_suspended(database, license, (false, Changing::default()), |_| Ok(()), &theirs)
+        .await
+        .unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
@@ -442,7 +451,10 @@ async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
     let (_, reads) = token(&authority, &[Scope::LicensesRead], None).await;
     for _ in 0..50 {
         assert_eq!(
-            set_suspended(database, license, (true, false), |_| Ok(()), &reads).await.unwrap_err().name(),
+            set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &reads)
+                .await
+                .unwrap_err()
+                .name(),
             "forbidden"
         );
         assert_eq!(sold_by(&authority, &reads).await.unwrap_err().name(), "forbidden");
@@ -512,7 +524,7 @@ async fn an_account_has_a_quota_of_its_own_until_its_role_changes() {
     assert!(set(Some(3)).await.unwrap());
     extend().await.unwrap();
     assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { most: 3, .. })));
-    assert!(matches!(set(Some(10_001)).await, Err(Failure::Usage(_))));
+    assert!(matches!(set(Some(1_001)).await, Err(Failure::Usage(_))));
     let of_none = AccountChange::Quota(Act::Sell, Some(1));
     let refused = super::super::change_account(database, "jane", of_none, &vendor()).await;
     assert!(matches!(refused, Err(Failure::Usage(text)) if text.contains("reset-counters, extend")));
@@ -544,6 +556,15 @@ async fn whoever_deals_with_one_product_names_none_and_hears_of_no_other() {
     assert!(matches!(within(Some(PRODUCT), &ours).await, Err(Failure::UnknownProduct(_))));
     assert!(matches!(within(None, &vendor()).await, Err(Failure::Usage(_))));
     assert_eq!(within(Some(PRODUCT), &vendor()).await.unwrap(), PRODUCT);
+    // No server has its keys yet, so nothing is decided of it, and not of the first product in its place.
+    let (_, ours) = token(&authority, &[Scope::SeatsWrite], Some("Viewer")).await;
+    let device = nodelock::Client::builder("Viewer", authority.service.roots());
+    let device = device.store(nodelock::Store::in_memory()).build().unwrap();
+    device.begin(nodelock::ActivationRequestOptions::default()).unwrap();
+    let cancelled = claim(&device.cancel().unwrap().to_bytes());
+    let refused = authority.service.redeem_proof(&cancelled, &ours).await.unwrap_err();
+    assert!(matches!(&refused, Failure::UnknownProduct(name) if name == "Viewer"), "{refused:?}");
+    assert!(authority.seats().await.is_empty());
 }
 
 #[tokio::test]
@@ -607,7 +628,9 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     let file = nodelock::authority::ActivationFile::read(&request()).unwrap();
     let refused = service.activate(file, Some(other), &machine).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
-    let refused = set_suspended(database, license, (true, false), |_| Ok(()), &machine).await.unwrap_err();
+    let refused = set_suspended(database, license, (true, Changing::default()), |_| Ok(()), &machine)
+        .await
+        .unwrap_err();
     assert_eq!(refused.name(), "forbidden");
 }
 
@@ -632,6 +655,51 @@ async fn a_deployment_key_is_nobodys_once_it_is_over_or_revoked() {
     assert!(revoke(database, (CredentialKind::DeploymentKey, &id), &vendor()).await.unwrap());
     assert!(!activates(&endless, now()).await && activates(&ending, now()).await);
     assert_eq!(authority.seats().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_deployment_key_counts_seats_and_neither_what_waits_nor_what_came_along() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let said: Said = serde_json::from_value(serde_json::json!({ "approval": "required" })).unwrap();
+    edit(database, license, (&said, None), Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires: None };
+    let (_, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
+    let used = async || {
+        let rows = credentials(database, CredentialKind::DeploymentKey, &vendor()).await.unwrap();
+        let Credential::DeploymentKey(key) = &rows[0].credential else { panic!() };
+        key.used
+    };
+    let activate = async |request: &[u8]| {
+        let occasion = service.authenticate(&text, address(1), now()).await.unwrap();
+        let file = nodelock::authority::ActivationFile::read(request).unwrap();
+        service.activate(file, Some(license), &occasion).await.unwrap()
+    };
+    let approve = async |request: &nodelock::PendingRequest| {
+        let choice = SeatChoice { handle: request.request().handle, device: None };
+        service.rule(choice, Word::Approve, &vendor()).await.unwrap();
+    };
+    let device = authority.device();
+    for seats in 1..=2 {
+        // What the device had before comes along.
+        let pending = device.begin(nodelock::ActivationRequestOptions::default()).unwrap();
+        let waits = activate(&pending.to_bytes()).await;
+        assert_eq!(waits.license.unwrap_err().name(), "approval-wanted");
+        assert_eq!((waits.receipts.len(), used().await), (seats - 1, u32::try_from(seats).unwrap() - 1));
+        approve(&pending).await;
+        for _ in 0..2 {
+            let license = activate(&pending.to_bytes()).await.license.unwrap();
+            device.accept(license.as_bytes()).unwrap();
+            assert_eq!(used().await, u32::try_from(seats).unwrap());
+        }
+        device.deactivate_offline(Reason::Moved).unwrap();
+    }
+    let pending = device.begin(nodelock::ActivationRequestOptions::default()).unwrap();
+    let refused = activate(&pending.to_bytes()).await;
+    assert_eq!(refused.license.unwrap_err().name(), "deployment-key-used-up", "it does not begin to wait");
+    // The device took no receipt, so it hands both in.
+    assert_eq!((refused.receipts.len(), used().await), (2, 2));
 }
 
 #[tokio::test]
@@ -673,7 +741,7 @@ async fn a_device_is_told_what_is_wrong_with_its_deployment_key_and_others_are_n
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 26] = [
+const UNASKED: [(&str, &str); 27] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
@@ -688,6 +756,7 @@ const UNASKED: [(&str, &str); 26] = [
     ("count_by_state", "for the operator's metrics"),
     ("read", "reads what came; nothing is looked up"),
     ("make_way", "lets others write"),
+    ("hand_in", "it asks for each proof"),
     ("authenticate", "it is what finds out who asks"),
     ("authenticate_device", "it is what finds out who asks"),
     ("page", "the authority's own notes"),

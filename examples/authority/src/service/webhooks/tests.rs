@@ -23,7 +23,7 @@ use crate::{
     domain::{DeliveryRow, Occasion},
     failure::Failure,
     keys::Vault,
-    service::{self, Service, events_after, note_expiring, set_suspended},
+    service::{self, Changing, Service, events_after, note_expiring, set_suspended},
     store::{Attempt, Claimed, Next, Replay, claim, set_attempted, set_terms, terms_of},
 };
 
@@ -97,9 +97,15 @@ async fn sold(authority: &Authority) -> LicenseId {
 
 async fn suspend_and_resume(authority: &Authority, license: LicenseId) {
     for suspended in [true, false] {
-        set_suspended(authority.service.database(), license, (suspended, false), |_| Ok(()), &vendor())
-            .await
-            .unwrap();
+        set_suspended(
+            authority.service.database(),
+            license,
+            (suspended, Changing::default()),
+            |_| Ok(()),
+            &vendor(),
+        )
+        .await
+        .unwrap();
     }
 }
 

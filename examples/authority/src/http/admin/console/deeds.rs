@@ -455,8 +455,8 @@ async fn done(visitor: &Visitor, deed: Deed, asked: &Asked, form: &Form) -> Resu
         OfSeller { product: said("product"), seller: said("seller") }
     };
     let answer: JsonText = match deed {
-        Deed::Suspend => licenses::change::suspend(part("id"), posted!()).await?,
-        Deed::Resume => licenses::change::resume(part("id"), posted!()).await?,
+        Deed::Suspend => licenses::change::suspend(part("id"), based_on(form)?, posted!()).await?,
+        Deed::Resume => licenses::change::resume(part("id"), based_on(form)?, posted!()).await?,
         Deed::Extend => licenses::change::extend(part("id"), based_on(form)?, posted!()).await?,
         Deed::ResetDeactivations | Deed::ResetActivations => {
             let counter = match deed {
@@ -467,7 +467,7 @@ async fn done(visitor: &Visitor, deed: Deed, asked: &Asked, form: &Form) -> Resu
             licenses::counters::reset_counter(of, posted!()).await?
         }
         Deed::DeactivateLicense => deactivate::deactivate(part("id"), posted!()).await?,
-        Deed::VoidLicense => licenses::change::void(part("id"), posted!()).await?,
+        Deed::VoidLicense => licenses::change::void(part("id"), based_on(form)?, posted!()).await?,
         Deed::AddKey => licenses::keys::add_key(part("id"), posted!()).await?,
         Deed::Rekey => licenses::keys::rekey(part("id"), posted!()).await?,
         Deed::ShowKey => licenses::keys::show_key(key(asked), posted!()).await?,

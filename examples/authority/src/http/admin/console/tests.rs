@@ -575,7 +575,15 @@ async fn what_happened_to_a_license_is_shown_latest_first_page_by_page_and_each_
     let database = world.authority.server().service.database().clone();
     let id = world.license.parse().unwrap();
     for n in 0..60 {
-        service::set_suspended(&database, id, (n % 2 == 0, false), |_| Ok(()), &operator()).await.unwrap();
+        service::set_suspended(
+            &database,
+            id,
+            (n % 2 == 0, service::Changing::default()),
+            |_| Ok(()),
+            &operator(),
+        )
+        .await
+        .unwrap();
     }
     // All seats are taken, and two are refused.
     for name in ["b", "c"] {

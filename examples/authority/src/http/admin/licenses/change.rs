@@ -276,15 +276,24 @@ impl Suspended {
     post,
     path = "/v1/admin/licenses/{id}/suspend",
     operation_id = "suspend",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        (
+            "If-Match" = Option<String>,
+            Header,
+            description = "The ETag of the license, where the change is based on one.",
+        ),
+    ),
     request_body = Option<Trying>,
-    responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
+    responses((status = 200, description = "Done, now or before.", body = Suspended), BasedRefusals, ActRefusals),
 )]
 pub(in super::super) async fn suspend(
     Path(id): Path<String>,
+    headers: HeaderMap,
     posted: Posted<Trying>,
 ) -> Result<JsonText, Problem> {
-    set_suspended(id, true, posted).await
+    set_suspended(id, true, (etag::if_any(&headers), posted)).await
 }
 
 /// Let a suspended license go on
@@ -292,22 +301,35 @@ pub(in super::super) async fn suspend(
     post,
     path = "/v1/admin/licenses/{id}/resume",
     operation_id = "resume",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        (
+            "If-Match" = Option<String>,
+            Header,
+            description = "The ETag of the license, where the change is based on one.",
+        ),
+    ),
     request_body = Option<Trying>,
-    responses((status = 200, description = "Done, now or before.", body = Suspended), ActRefusals),
+    responses((status = 200, description = "Done, now or before.", body = Suspended), BasedRefusals, ActRefusals),
 )]
 pub(in super::super) async fn resume(
     Path(id): Path<String>,
+    headers: HeaderMap,
     posted: Posted<Trying>,
 ) -> Result<JsonText, Problem> {
-    set_suspended(id, false, posted).await
+    set_suspended(id, false, (etag::if_any(&headers), posted)).await
 }
 
-async fn set_suspended(id: String, suspended: bool, posted: Posted<Trying>) -> Result<JsonText, Problem> {
+async fn set_suspended(
+    id: String,
+    suspended: bool,
+    (based_on, posted): (Option<u32>, Posted<Trying>),
+) -> Result<JsonText, Problem> {
     let act = if suspended { Act::Suspend } else { Act::Resume };
     once(posted, act, move |call, asked: Trying| async move {
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-        let (id, how) = (license_id(&id)?, (suspended, asked.dry_run));
+        let (id, how) = (license_id(&id)?, (suspended, Changing { based_on, dry_run: asked.dry_run }));
         let hand_over = |halted: &service::Halted| call.keep_along(&Suspended::of(suspended, halted));
         let halted = service::set_suspended(database, id, how, hand_over, occasion).await?;
         Ok(Suspended::of(suspended, &halted))
@@ -365,19 +387,29 @@ impl From<&service::Halted> for Voided {
     post,
     path = "/v1/admin/licenses/{id}/void",
     operation_id = "void",
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = String, Header),
+        (
+            "If-Match" = Option<String>,
+            Header,
+            description = "The ETag of the license, where the change is based on one.",
+        ),
+    ),
     request_body = Ending,
-    responses((status = 200, description = "Done, now or before.", body = Voided), ActRefusals),
+    responses((status = 200, description = "Done, now or before.", body = Voided), BasedRefusals, ActRefusals),
 )]
 pub(in super::super) async fn void(
     Path(id): Path<String>,
+    headers: HeaderMap,
     posted: Posted<Ending>,
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Edit, |call, asked: Ending| async move {
         let (id, (reason, dry_run)) = (license_id(&id)?, asked.read()?);
+        let how = (&*reason, Changing { based_on: etag::if_any(&headers), dry_run });
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let hand_over = |halted: &service::Halted| call.keep_along(&Voided::from(halted));
-        let halted = service::void(database, id, (&reason, dry_run), hand_over, occasion).await?;
+        let halted = service::void(database, id, how, hand_over, occasion).await?;
         Ok(Voided::from(&halted))
     })
     .await

@@ -59,6 +59,30 @@ async fn nothing_is_noted_of_or_sold_to_a_customer_that_was_erased() {
 }
 
 #[tokio::test]
+async fn a_license_is_stopped_and_ends_as_whoever_does_it_saw_it() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let sold = post(&authority, &token, "1", LICENSES, json!({ "licensee": "Joe" })).await.json();
+    let license = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let act = async |key: &str, act: &str, version: &str| {
+        let headers = [("Idempotency-Key", key), ("If-Match", version)];
+        let body = if act == "void" { json!({ "reason": "refunded" }) } else { json!({}) };
+        post_with(&authority, &token, &headers, &format!("{license}/{act}"), body).await
+    };
+    for (number, name) in (1_u32..).zip(["suspend", "resume", "void"]) {
+        for strange in [number - 1, number + 1] {
+            let refused =
+                act(&format!("{name} {strange}").replace(' ', "-"), name, &format!("\"{strange}\"")).await;
+            assert_eq!(refused.problem(), (412, "superseded".into()), "{name} {strange}");
+        }
+        assert_eq!(act(&format!("{name}-none"), name, "none").await.problem().0, 412);
+        let etag = get(&authority, &token, &license).await.headers["etag"].clone();
+        let done = act(name, name, etag.to_str().unwrap()).await;
+        assert_eq!((done.status.as_u16(), &done.json()["changed"]), (200, &true.into()), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_callers_write_goes_into_no_header_of_an_answer() {
     let authority = Authority::new().await;
     let vendor = authority.signed_in(Role::Vendor).await;
