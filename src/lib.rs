@@ -102,12 +102,15 @@
 struct Readme;
 
 /// Whether a deliberate fault is switched on. The model (`src/model`) breaks the shipped rules one at a time, to show
-/// that it would notice; outside of its tests nothing can be switched on, and the compiler drops the question.
+/// that it would notice. `tests/switches/compiler` makes programs that can be broken in the same places, for random
+/// runs over them. Elsewhere nothing can be switched on, and the compiler drops the question.
 macro_rules! mutated {
     ($mutant:ident) => {{
         #[cfg(all(test, feature = "testing"))]
         let is_on = crate::model::is_mutated(crate::model::Mutant::$mutant);
-        #[cfg(not(all(test, feature = "testing")))]
+        #[cfg(all(nodelock_switches, not(test)))]
+        let is_on = crate::switches::is_mutated(stringify!($mutant));
+        #[cfg(not(any(all(test, feature = "testing"), all(nodelock_switches, not(test)))))]
         let is_on = false;
         is_on
     }};
@@ -134,6 +137,9 @@ mod record;
 mod seat_list;
 mod secret;
 pub mod store;
+#[cfg(all(nodelock_switches, not(test)))]
+#[path = "../tests/switches/environment.rs"]
+mod switches;
 mod system;
 #[cfg(feature = "testing")]
 pub mod testing;

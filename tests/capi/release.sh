@@ -20,6 +20,10 @@ trap 'rm -r "$folder"' EXIT
 build() {
     "${CARGO:-cargo}" rustc --locked --quiet --lib --profile capi --features "$1" --crate-type cdylib "${std[@]}"
     printf '%-28s %9d bytes\n' "$1" "$(stat -c %s $library)"
+    if grep -q NODELOCK_MUTANT $library; then
+        echo "rules can be switched off in it" >&2
+        exit 1
+    fi
 }
 
 # Those of the client, or all, are exported and nothing else.

@@ -142,14 +142,15 @@ async fn write_line(tx: &mut Tx, pruned: &Pruned, occasion: &Permit<'_>) -> Resu
     AuditLine { action: "pruned", license: None, detail: &detail }.write(tx, occasion).await
 }
 
-/// Check-ins of seats that ended before a time go. Returns how many that were, and where the last of the seats is: the
+/// Check-ins of seats that ended before a time go. Returns how many that were, and up to which seat none is left: the
 /// next run begins there. It looks in transactions that hold up nobody.
 async fn forget_check_ins(database: &Database, before: Timestamp) -> Result<(u64, Option<SeatPlace>)> {
     let mut forgotten = 0;
     let mut last = store::check_ins_until(&mut database.read().await?).await?;
+    let (mut until, mut is_any_left) = (last.clone(), false);
     loop {
         let found = store::over_before(&mut database.read().await?, last.as_ref(), before, AT_ONCE).await?;
-        let Some((end, has_check_ins)) = found else { return Ok((forgotten, last)) };
+        let Some((end, has_check_ins)) = found else { return Ok((forgotten, until)) };
         let mut gone = if has_check_ins { u64::from(AT_ONCE) } else { 0 };
         while gone == u64::from(AT_ONCE) {
             let mut tx = database.write().await?;
@@ -157,6 +158,15 @@ async fn forget_check_ins(database: &Database, before: Timestamp) -> Result<(u64
             tx.commit().await?;
             forgotten += gone;
             database.make_way().await;
+        }
+        if has_check_ins && !is_any_left {
+            // Somebody may have locked one, which was passed over.
+            let mut tx = database.read().await?;
+            let again = store::over_before(&mut tx, last.as_ref(), before, AT_ONCE).await?;
+            is_any_left = again.is_some_and(|(_, has_check_ins)| has_check_ins);
+        }
+        if !is_any_left {
+            until = Some(end.clone());
         }
         last = Some(end);
     }

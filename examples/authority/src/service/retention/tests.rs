@@ -198,6 +198,33 @@ async fn check_ins_of_a_seat_that_another_took_the_place_of_stay() {
     assert_eq!(pruned(&authority, 4_000).await.check_ins, 1);
 }
 
+/// SQLite has one writer, who waits for whoever holds the lock.
+#[tokio::test]
+async fn a_check_in_that_is_locked_on_postgres_goes_with_the_next_run() {
+    if !store::tests::is_postgres() {
+        return;
+    }
+    let authority = Authority::new().await;
+    let service = &authority.service;
+    let key = authority.sell(2).await;
+    for number in ["1", "2"] {
+        let device = authority.device_of(Component::HwUuid, number);
+        authority.take_seat(&device, &key).await;
+        service.check_in(&check_in(&device), &vendor()).await.unwrap();
+    }
+    // The one whose check-in is locked ended before the other.
+    script(&authority, "UPDATE seat SET taken = 0, state = 'returned'").await;
+    script(&authority, "UPDATE seat SET changed = changed - 1 WHERE handle = (SELECT MIN(handle) FROM seat)")
+        .await;
+    let mut holder = service.database().write_with(&Locks::default()).await.unwrap();
+    let first = "SELECT 1 FROM check_in WHERE handle = (SELECT MIN(handle) FROM seat) FOR UPDATE";
+    store::run_script(&mut holder, first).await.unwrap();
+    assert_eq!(pruned(&authority, 4_000).await.check_ins, 1);
+    assert_eq!(pruned(&authority, 4_000).await.check_ins, 0);
+    drop(holder);
+    assert_eq!(pruned(&authority, 4_000).await.check_ins, 1);
+}
+
 #[tokio::test]
 async fn a_used_trial_is_known_again_after_its_seat_forgot_its_computer() {
     let authority = Authority::new().await;

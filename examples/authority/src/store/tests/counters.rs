@@ -31,6 +31,7 @@ use crate::{
 
 const WRITERS: u32 = 4;
 const CHANGES_OF_A_ROUND: usize = 250;
+/// How many rounds there are, 10,000 changes of the writers; `NODELOCK_COUNTER_ROUNDS` says another number.
 const ROUNDS: u32 = 10;
 /// Handles of processes that are killed begin here.
 const KILLED: u32 = 64 << 20;
@@ -326,7 +327,8 @@ async fn counters_are_what_a_count_finds_after_10_000_random_changes_kills_and_c
     tx.commit().await.unwrap();
     let mut writers: Vec<Writer> = (0..WRITERS).map(|number| Writer::new(number, &licenses)).collect();
     let mut dice = Dice(WRITERS.into());
-    for round in 0..ROUNDS {
+    let rounds = std::env::var("NODELOCK_COUNTER_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
         let (at, killed) = (place.clone(), licenses.clone());
         let number = (KILLED >> 20) + round;
         let killed = tokio::task::spawn_blocking(move || start(number, &at, &killed));

@@ -7,6 +7,7 @@
 //!
 //! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again.
 
+mod mutants;
 #[path = "../../../../../src/model/random/promise.rs"]
 mod promise;
 #[path = "../../../../../src/model/random/script.rs"]
@@ -42,6 +43,9 @@ const RUNS_OF_AN_AUTHORITY: u64 = 5;
 const FAULTY: u64 = 3;
 /// In so many runs everything happens, whatever the chance of the network and of the keys.
 const ENOUGH: u64 = 400;
+
+/// Names the rule that is switched off.
+const MUTANT: &str = "NODELOCK_MUTANT";
 
 /// What the authority says no with.
 const REFUSALS: [&str; 10] = [
@@ -90,9 +94,13 @@ enum Fault {
 fn runs(first: u64, runs: u64, fault: Option<Fault>) -> (Counts, Vec<String>) {
     let next = AtomicU64::new(first);
     let total = Mutex::new((Counts::new(), Vec::new()));
+    // Of a mutant one breach is enough.
+    let is_mutated = std::env::var_os(MUTANT).is_some();
+    assert!(cfg!(nodelock_switches) || !is_mutated, "tests/switches/compiler did not make these programs");
     let work = || {
         while let begin = next.fetch_add(RUNS_OF_AN_AUTHORITY, Ordering::Relaxed)
             && begin < first + runs
+            && (!is_mutated || total.lock().unwrap().1.is_empty())
         {
             let mut time = Timestamp::from(SystemTime::now()).unix_seconds();
             let Some(authority) =
@@ -125,7 +133,7 @@ fn runs(first: u64, runs: u64, fault: Option<Fault>) -> (Counts, Vec<String>) {
                 *total.lock().unwrap().0.entry(format!("noted: {noted}")).or_default() += 1;
             }
             // Whatever came of it, the ledger is one that the rules make.
-            if fault != Some(Fault::Timer) {
+            if fault != Some(Fault::Timer) && !is_mutated {
                 authority.vendor(&["verify"]);
             }
         }
@@ -173,7 +181,7 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
     if !is_file {
         println!("the ledger is not put back here: PostgreSQL's is in tests/commands/restored.rs");
     }
-    if count >= ENOUGH && !counts.is_empty() {
+    if count >= ENOUGH && !counts.is_empty() && std::env::var_os(MUTANT).is_none() {
         let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
         let noted = NOTED.into_iter().filter(|noted| is_file || !OF_A_RESTORE.contains(noted));
         let noted = noted.map(|noted| format!("noted: {noted}"));
