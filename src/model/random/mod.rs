@@ -32,7 +32,8 @@ use super::{Mutant, Switched};
 const ENOUGH: u64 = 1500;
 
 /// What the authority says no with, and to what.
-const REFUSED: [&str; 18] = [
+const REFUSED: [&str; 19] = [
+    "deactivation-not-allowed to a release by a customer",
     "given-up to a taking back of a release",
     "given-up to a request",
     "license-ended to a check-in",
@@ -58,7 +59,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 /// The rules about seats over time, and some others that these runs miss too, by what is wrong without them.
-const MUTANTS: [Mutant; 48] = [
+const MUTANTS: [Mutant; 55] = [
     Mutant::NoMargin,
     Mutant::LastEndCounts,
     Mutant::LapsedCostsADeactivation,
@@ -107,6 +108,13 @@ const MUTANTS: [Mutant; 48] = [
     Mutant::UnreleasesWhatWasHeard,
     Mutant::UnreleasesWhatWasGivenBack,
     Mutant::UnreleaseUncounted,
+    Mutant::ReplacementUncounted,
+    Mutant::LapsedSeatIsReplaced,
+    Mutant::LapsedSeatIsJoined,
+    Mutant::LapsedOwnSeatIsJoined,
+    Mutant::CustomersReleaseForgotten,
+    Mutant::GiveUpFreesTwice,
+    Mutant::LateRecoveryFrees,
 ];
 
 /// All runs, and those of them that break the promise; with a mutant, until one has.

@@ -32,6 +32,9 @@
 //! One that counts goes on counting until its device, by the time that it goes by itself, is past the end of its
 //! license and the margin.
 //!
+//! **What is over stays over.** A seat that was released is given up by nobody, so that it is freed once; and no seat
+//! that has lapsed is replaced, because nobody needs its place: not by another installation, nor by name (S2, S3).
+//!
 //! I1 and F3 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -623,9 +626,13 @@ impl Promise {
         let handle = row.handle;
         let before = self.rows.get(&handle).cloned();
         let state = before.as_ref().map(|before| before.state);
+        let is_over = state == Some(State::Revoked);
+        must(!is_over || matches!(row.state, State::Revoked | State::Active), || {
+            format!("S4: seat {handle} was released, and is {:?}", row.state)
+        })?;
         match row.state {
             State::Replaced if state != Some(State::Replaced) => {
-                self.judge_replaced(handle, rows)?;
+                self.judge_replaced(now, row, rows)?;
                 self.over.insert(handle, now);
             }
             State::Revoked if state != Some(State::Revoked) => {
@@ -706,7 +713,8 @@ impl Promise {
     }
 
     /// Another installation of its computer took the place of a seat (S2).
-    fn judge_replaced(&mut self, handle: u32, rows: &BTreeMap<u32, Row>) -> Kept {
+    fn judge_replaced(&mut self, now: u64, row: &Row, rows: &BTreeMap<u32, Row>) -> Kept {
+        let handle = row.handle;
         let others = self.changed_with(handle, rows)?;
         // One that is new took a place that was taken back from it at once, so that only its own row tells.
         if !self.rows.contains_key(&handle) && others.is_empty() {
@@ -724,6 +732,12 @@ impl Promise {
         must(!others.iter().all(|other| is_new(other) && is_older(other)), || {
             format!("S2: seat {handle} is replaced by an older request")
         })?;
+        // What was signed for it since may have let it count again.
+        let before = self.rows.get(&handle).filter(|before| before.ends == row.ends);
+        let has_lapsed = before.is_some_and(|before| !self.counts(before, now));
+        must(!has_lapsed || !others.iter().all(is_new), || {
+            format!("S2: seat {handle} had lapsed, and is replaced")
+        })?;
         // Of two that are new, nobody knows which one took its place.
         let mut new = others.into_iter().filter(is_new);
         self.joined.extend(new.next().filter(|_| new.next().is_none()));
@@ -736,6 +750,10 @@ impl Promise {
         let heard = self.known.get(&handle).map_or(0, |known| known.heard);
         must(heard + SILENT <= now, || {
             format!("S3: the device of seat {handle} was heard of, and is replaced")
+        })?;
+        let before = self.rows.get(&handle);
+        must(before.is_none_or(|before| self.counts(before, now)), || {
+            format!("S3: seat {handle} had lapsed, and is replaced")
         })?;
         self.replacements.insert(handle, now);
         let within = self.replacements.values().filter(|at| **at + 365 * DAY > now).count();

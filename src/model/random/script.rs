@@ -132,6 +132,8 @@ pub enum Event {
     HandIn,
     /// Asks for a seat in place of another computer's.
     NameASeat,
+    /// Releases another computer's seat with the license key, and says so once more where no answer came.
+    ReleaseByCustomer,
     /// Activates with the key that the vendor gave the license instead of the one before, while the old license is
     /// valid.
     ReissuedKey,
@@ -215,7 +217,7 @@ const RESTORED: [Restored; 5] =
     [Restored::WithLog, Restored::WithoutLog, Restored::WithKeys, Restored::WithoutPage, Restored::OneOfTwo];
 
 impl Event {
-    pub const NAMES: [&str; 41] = [
+    pub const NAMES: [&str; 42] = [
         "used",
         "given up",
         "given up offline",
@@ -257,6 +259,7 @@ impl Event {
         "ledger put back, and the page outside lost",
         "ledger put back under one of two servers",
         "checked in with a false license",
+        "released by a customer",
     ];
 
     pub fn name(self) -> &'static str {
@@ -298,11 +301,12 @@ impl Event {
             Self::Copy => 34,
             Self::Restore(restored) => 35 + restored as usize,
             Self::Lie => 40,
+            Self::ReleaseByCustomer => 41,
         }]
     }
 
     fn draw(dice: &mut Dice) -> Self {
-        match dice.below(83) {
+        match dice.below(85) {
             0..=22 => Self::Use,
             23..=26 => Self::GiveUp,
             27 | 28 => Self::GiveUpOffline,
@@ -340,6 +344,7 @@ impl Event {
             77 => Self::Restart,
             78 | 79 => Self::Copy,
             80 | 81 => Self::Restore(dice.one_of(&RESTORED)),
+            82 | 83 => Self::ReleaseByCustomer,
             _ => Self::Lie,
         }
     }

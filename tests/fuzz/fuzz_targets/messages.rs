@@ -1,13 +1,17 @@
 //! Every reader of messages, on any bytes.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
     ActivationRequest, Body, Certificate, CheckInRequest, DeactivationProof, DeactivationReceipt, License,
     PreflightRequest, Result, Revocation, Signed,
     authority::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim},
 };
-use nodelock_fuzz::{planted, world};
+use nodelock_fuzz::{mutate_messages, planted, world};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_messages(data, size, max_size, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
 
 fuzz_target!(|data: &[u8]| {
     let (roots, device) = (&world().roots, world().device.public_key());
@@ -25,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(file.without(&[]).releases().len() == file.releases().len());
     }
     let claims = ReleaseClaim::read_all(data).unwrap_or_default();
-    planted(claims.len(), 1);
+    planted(claims.len(), 2);
     for claim in claims {
         let evidence = Evidence::Proof(Box::new(claim));
         assert_eq!(Evidence::from_bytes(&evidence.to_bytes()).expect("it was written"), evidence);

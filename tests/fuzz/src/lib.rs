@@ -7,7 +7,7 @@ mod world;
 use std::sync::LazyLock;
 
 pub use self::{
-    mutation::{mutate_body, mutate_text},
+    mutation::{mutate_body, mutate_messages, mutate_text},
     world::{KINDS, Message, NOW, PRODUCT, VECTORS, World, bundle, settle},
 };
 

@@ -1,6 +1,10 @@
 //! Mutations that keep what is around them readable: lengths in front of the parts of a body, lines of a text, items of
 //! JSON. A mutation of single bytes nearly always spoils such an input.
 
+use bincode::Options as _;
+
+use crate::world::{BUNDLE, bundle};
+
 /// A small generator of numbers: the same for the same seed.
 struct Dice(u64);
 
@@ -77,6 +81,39 @@ pub fn mutate_body(data: &mut [u8], size: usize, max_size: usize, head: usize, s
         }
     }
     None
+}
+
+/// Changes a file of messages: one of them twice or not at all; a single message becomes a file with it. Returns the new
+/// size; none, and nothing is changed, when a plain mutation is due.
+pub fn mutate_messages(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
+    let mut dice = Dice::new(seed);
+    let room = data.len().min(max_size);
+    if size > room || dice.below(3) > 0 {
+        return None;
+    }
+    let mut messages = messages_of(&data[..size])?;
+    let at = dice.below(messages.len());
+    if messages.len() == 1 || dice.below(2) == 0 {
+        messages.insert(dice.below(messages.len() + 1), messages[at].clone());
+    } else {
+        messages.remove(at);
+    }
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let new = bundle(&messages);
+    if new.len() > room {
+        return None;
+    }
+    data[..new.len()].copy_from_slice(&new);
+    Some(new.len())
+}
+
+/// The messages of a file in bytes, or the one that it is.
+fn messages_of(file: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let messages = match file.strip_prefix(BUNDLE) {
+        Some(list) => bincode::DefaultOptions::new().deserialize::<Vec<Vec<u8>>>(list).ok()?,
+        None => vec![file.strip_prefix(b"NL").map(|_| file.to_vec())?],
+    };
+    (!messages.is_empty()).then_some(messages)
 }
 
 /// Changes a text of lines or JSON behind the first `head` bytes: some lines twice, a line less, an item or a member

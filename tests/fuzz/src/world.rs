@@ -149,10 +149,13 @@ fn key(seed: &[u8]) -> SigningKey {
     SigningKey::from_bytes(&[seed, pair.public_key().as_ref()].concat()).expect("a pair")
 }
 
+/// What a file of several messages begins with.
+pub const BUNDLE: &[u8] = b"NL\x01\x10";
+
 /// Several messages as one file.
 pub fn bundle(messages: &[&[u8]]) -> Vec<u8> {
     let list = bincode::DefaultOptions::new().serialize(&messages.to_vec()).expect("bytes can be encoded");
-    [b"NL\x01\x10", &list[..]].concat()
+    [BUNDLE, &list[..]].concat()
 }
 
 /// Makes a decision over a ledger and stores it, as [`decision::settle`] does. None when it would take the derivation

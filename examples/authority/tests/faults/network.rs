@@ -60,7 +60,10 @@ const OF_ADMINISTRATORS: [&str; 9] = [
     "extra ones granted",
     "every seat released by the vendor",
 ];
-/// How often a computer takes back the seat that a late request of its own had taken.
+/// In so many runs a computer takes back the seat that a late request of its own had taken, whichever runs they are. Of
+/// the first ones fewer will do.
+const ENOUGH_TO_TAKE_BACK: u64 = 400;
+/// How often that is.
 const TAKEN_BACK: &str = "seats taken back from a late request";
 const MACHINES: usize = 3;
 const ACTS: usize = 20;
@@ -125,8 +128,9 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     let shown = breaches.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
     let happened = |what: &&str| counts.get(what).is_some_and(|count| *count > 0);
-    let missing: Vec<_> =
-        OF_ADMINISTRATORS.into_iter().chain([TAKEN_BACK]).filter(|what| !happened(what)).collect();
+    let is_enough = first == 0 || runs >= ENOUGH_TO_TAKE_BACK;
+    let expected = OF_ADMINISTRATORS.into_iter().chain(is_enough.then_some(TAKEN_BACK));
+    let missing: Vec<_> = expected.filter(|what| !happened(what)).collect();
     assert!(missing.is_empty() || runs < ENOUGH, "{missing:?} never happened");
 }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     ErrorKind,
     authority::{
-        self, Records, SeatName, SeatState,
+        self, Records, Reply, SeatName, SeatState,
         decision::{self, Allow, Moment},
     },
     code::Handle,
@@ -34,6 +34,7 @@ impl World<'_> {
             }
             Event::HandIn => self.hand_in(at)?,
             Event::NameASeat => self.name_a_seat(at)?,
+            Event::ReleaseByCustomer => self.release_by_customer(at)?,
             Event::ReissuedKey => self.reissued_key(at)?,
             Event::AnotherLicense => self.another_license(at)?,
             Event::LoseStore => self.lose_store(at),
@@ -225,6 +226,28 @@ impl World<'_> {
         self.send_request(at)
     }
 
+    /// The customer of a computer releases a seat of another one, whatever it may be. The answer may get lost: then it
+    /// is asked for again.
+    fn release_by_customer(&mut self, at: usize) -> Kept<bool> {
+        let picked = self.promise.seat_of_another(self.installations[at].computer, self.dice.once_in(3));
+        let Some(named) = picked.and_then(|handle| Handle::new(handle).ok()) else { return Ok(false) };
+        self.promise.named(named.get());
+        let act =
+            |records: &Records, moment: &Moment| decision::customer_release(LICENSE, named, records, moment);
+        let mut released = self.decide(act);
+        if released.is_ok() && self.dice.once_in(2) {
+            released = self.decide(act);
+            must(released.is_ok(), || {
+                format!("S3: the release of seat {named} by a customer is refused when it is asked for again")
+            })?;
+        }
+        match released {
+            Ok((_, reply)) => self.carry(named, &reply),
+            Err(kind) => self.refused("release by a customer", kind)?,
+        }
+        Ok(true)
+    }
+
     fn reissued_key(&mut self, at: usize) -> Kept<bool> {
         self.rekey();
         let asking = Asking { key: self.key.clone(), replaces: true, ..Asking::default() };
@@ -396,16 +419,20 @@ impl World<'_> {
         let Some(name) = seat.map(|seat| seat.name()) else { return Ok(false) };
         self.promise.unreleased(handle);
         match self.decide(|records, moment| decision::unrelease(name, records, moment)) {
-            Ok((_, reply)) => {
-                let mut its = 0..self.installations.len();
-                let its = its.find(|at| self.installations[*at].handles().any(|its| its == name.handle));
-                if let Some(at) = its.filter(|_| self.dice.below(4) > 0) {
-                    self.installations[at].apply(&reply, self.now);
-                }
-            }
+            Ok((_, reply)) => self.carry(name.handle, &reply),
             Err(kind) => self.refused("taking back of a release", kind)?,
         }
         Ok(true)
+    }
+
+    /// What was issued for a seat is carried to its device, or never gets there.
+    fn carry(&mut self, seat: Handle, reply: &Reply) {
+        let mut its = 0..self.installations.len();
+        let its = its.find(|at| self.installations[*at].handles().any(|its| its == seat));
+        if let Some(at) = its.filter(|_| self.dice.below(4) > 0) {
+            reply.revocation.iter().for_each(|word| self.promise.told(word.handle.get()));
+            self.installations[at].apply(reply, self.now);
+        }
     }
 
     /// The vendor releases every seat.

@@ -185,7 +185,8 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
         let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
         let noted = NOTED.into_iter().filter(|noted| is_file || !OF_A_RESTORE.contains(noted));
         let noted = noted.map(|noted| format!("noted: {noted}"));
-        let events = Event::NAMES.into_iter().filter(|name| *name != Event::Lie.name());
+        let alone = [Event::Lie, Event::ReleaseByCustomer].map(Event::name);
+        let events = Event::NAMES.into_iter().filter(|name| !alone.contains(name));
         let events = events.chain(OF_THE_VENDOR).chain([TURNED_UP_LATE, IN_USE_BESIDES, FLAGGED]);
         let events =
             events.filter(|name| is_file || !name.starts_with("ledger") && !OF_A_RESTORE.contains(name));

@@ -69,8 +69,8 @@ impl World<'_> {
             }
             Event::Copy => self.copy(),
             Event::Restore(restored) => self.restore(at, restored)?,
-            // It takes the authority's key.
-            Event::Lie => false,
+            // A lie takes the authority's key. Customers' releases are tried over the decisions alone.
+            Event::Lie | Event::ReleaseByCustomer => false,
         };
         if done {
             self.count(act.event.name());
