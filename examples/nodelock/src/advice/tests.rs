@@ -23,6 +23,9 @@ struct Row {
     follow: Follow,
 }
 
+/// An advice and the story that follows it.
+type Told = (&'static str, fn(&Heard));
+
 enum Follow {
     Here(fn(&Heard)),
     /// A test that needs more than this package has: its file and its name.

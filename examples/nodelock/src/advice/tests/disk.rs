@@ -4,10 +4,10 @@ use std::{fs, io, time::Duration};
 
 use nodelock::Store;
 
-use super::Heard;
+use super::{Heard, Told};
 use crate::desk::{Desk, Randomness};
 
-pub const TOLD: &[(&str, fn(&Heard))] = &[(
+pub const TOLD: &[Told] = &[(
     "Put the file back from a copy if there is one. Otherwise ask the vendor to release the seat, and ask for a new \
      one.",
     device_key,

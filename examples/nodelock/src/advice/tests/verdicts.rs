@@ -4,10 +4,10 @@ use std::fs;
 
 use nodelock::testing::TestClock;
 
-use super::Heard;
+use super::{Heard, Told};
 use crate::desk::Desk;
 
-pub const TOLD: &[(&str, fn(&Heard))] = &[
+pub const TOLD: &[Told] = &[
     ("Ask for a seat with `nodelock request LICENSE-KEY`, and send the request to the vendor.", unlicensed),
     ("`nodelock request` shows the request again. When the license comes: `nodelock install FILE`.", pending),
     (

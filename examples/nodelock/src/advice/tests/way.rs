@@ -2,10 +2,10 @@
 
 use nodelock::{Answer, Error, ErrorKind, NetworkFailure, testing::Fault};
 
-use super::Heard;
+use super::{Heard, Told};
 use crate::desk::{Desk, Elsewhere};
 
-pub const TOLD: &[(&str, fn(&Heard))] = &[
+pub const TOLD: &[Told] = &[
     ("Check the authority's address and the network's name service. Nothing was lost.", |heard| {
         the_address_was_wrong(heard, "unreachable", || Err(unreachable_by(NetworkFailure::NameLookUp)));
     }),
