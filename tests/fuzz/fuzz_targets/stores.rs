@@ -3,6 +3,9 @@
 //! An input is a flag, an operation's number, and the body of a state file, or with an odd flag a whole state file.
 #![no_main]
 
+#[path = "../../../src/model/random/dice.rs"]
+#[allow(dead_code, reason = "a part of it serves here")]
+mod dice;
 #[path = "../../support/disk.rs"]
 #[allow(dead_code, reason = "a part of it serves here")]
 mod disk;
