@@ -25,7 +25,7 @@ const PERIOD: Duration = Duration::from_secs(30);
 pub(super) struct Issuers {
     server: Arc<Server>,
     keys: PathBuf,
-    read: Vec<(Product, Option<keys::Stamp>)>,
+    read: Vec<(Product, Option<Vec<u8>>)>,
 }
 
 impl Issuers {
@@ -42,13 +42,13 @@ impl Issuers {
         let before = std::mem::take(&mut self.read);
         for product in products {
             // A file that is replaced after this is read once more.
-            let stamp = keys::stamp(&product.keys(&self.keys));
+            let file = keys::certificate_file(&product.keys(&self.keys));
             let known = present.0.iter().find(|selling| selling.id == product.id);
             let was_read =
-                before.iter().any(|(of, read)| of.id == product.id && *read == stamp && stamp.is_some());
+                before.iter().any(|(of, read)| of.id == product.id && *read == file && file.is_some());
             if let Some(known) = known.filter(|_| was_read && !asked) {
                 sellings.push(known.clone());
-                self.read.push((product, stamp));
+                self.read.push((product, file));
                 continue;
             }
             let serial = known.map(|known| known.signer.certificate.serial);
@@ -62,7 +62,7 @@ impl Issuers {
                     } else {
                         sellings.extend(known.cloned());
                     }
-                    self.read.push((product, stamp));
+                    self.read.push((product, file));
                 }
                 Err(failure) => {
                     let (error, product) = (failure.message(), product.id.as_str());
@@ -175,8 +175,14 @@ mod tests {
         issuers.look(products.clone(), false);
         assert_eq!(serial(), 2);
         std::fs::write(&certificate, whole).unwrap();
-        issuers.look(products, false);
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 3);
+        // So is one that is as long, and as old.
+        let written = std::fs::metadata(&certificate).unwrap().modified().unwrap();
+        authority.certify(0, 365);
+        std::fs::File::options().write(true).open(&certificate).unwrap().set_modified(written).unwrap();
+        issuers.look(products, false);
+        assert_eq!(serial(), 4);
     }
 
     #[tokio::test]

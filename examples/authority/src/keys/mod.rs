@@ -8,7 +8,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -166,14 +165,11 @@ fn check_present(path: &Path) -> Result<()> {
     }
 }
 
-/// When the file of the issuer's certificate was written, and how long it is: whoever replaces the key replaces the
-/// certificate.
-pub(crate) type Stamp = (SystemTime, u64);
-
-/// The stamp of the certificate in a directory; none if there is no such file.
-pub(crate) fn stamp(directory: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(directory.join(ISSUER_CERTIFICATE)).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+/// The file of the issuer's certificate in a directory, as it is; none if it cannot be read. Whoever replaces the key
+/// replaces the certificate. The file's time does not tell two of them apart: it is as coarse as the file system's clock,
+/// and a copy may keep it.
+pub(crate) fn certificate_file(directory: &Path) -> Option<Vec<u8>> {
+    Some(read(&directory.join(ISSUER_CERTIFICATE), Readers::Anybody).ok()?.to_vec())
 }
 
 /// For how long a certificate still lasts; negative once it has ended.
