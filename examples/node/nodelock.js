@@ -260,6 +260,12 @@ function date(seconds) {
     return Number(seconds) ? new Date(Number(seconds) * 1000) : null;
 }
 
+/** C takes no negative number: what is over waits no more, and what has no end waits as long as it can. */
+function milliseconds(time) {
+    if (Number.isNaN(Number(time))) throw new TypeError(`a time is a number of milliseconds, and this is ${time}`);
+    return Math.trunc(Math.min(Math.max(Number(time), 0), Number.MAX_SAFE_INTEGER));
+}
+
 /** A Date as seconds since 1970. */
 function seconds(date) {
     const since = Math.floor(date.getTime() / 1000);
@@ -382,9 +388,9 @@ const working = new Set();
  *  Without `store`, a directory, the license is kept in the user's profile. `version` is the application's, for the vendor to
  *  see, and `released`, a Date, is when it was released: what a license's maintenance date is compared with. `replace` is what a
  *  request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a request
- *  that is pending, or both, added. `describe` has requests and check-ins say what people call this computer, and its system.
- *  `deploymentKey` is for machines that nobody sits at: with it `activate(null)` takes a seat. `freeFormKeys` takes license keys
- *  that are not nodelock's own.
+ *  that is pending, or both, added. `describe` (a library with feature `description`) has requests and check-ins say what people
+ *  call this computer, and its system. `deploymentKey` is for machines that nobody sits at: with it `activate(null)` takes a
+ *  seat. `freeFormKeys` takes license keys that are not nodelock's own.
  *
  *  `salt` keys the fingerprint, and may never change. `hostId` is an identity that the application knows better than any probe;
  *  with `hostIdAlone` nothing else counts. `patience` is how long one exchange may take, and how often it is tried:
@@ -413,7 +419,7 @@ export class Client extends Owned {
             if (freeFormKeys) perform('config_set_license_keys', config, 1);
             if (isGiven(salt)) perform('config_set_salt', config, text(salt));
             if (isGiven(hostId)) perform('config_set_host_id', config, text(hostId), Number(hostIdAlone));
-            if (patience) perform('config_set_patience', config, patience.timeout ?? 30_000, patience.attempts ?? 3);
+            if (patience) perform('config_set_patience', config, milliseconds(patience.timeout ?? 30_000), patience.attempts ?? 3);
             if (plainHttp) perform('config_set_plain_http', config, true);
             // A test sends nothing over a network, and its library may have none.
             if (isGiven(proxy) && !test) {
@@ -434,7 +440,7 @@ export class Client extends Owned {
     /** All that an application does when it starts, and once a day if it runs for days: checks, records that time has passed, and
      *  renews when that is due. It waits for the network `limit` milliseconds at most; with 0 it uses none. */
     async start(limit = 3000, options = {}) {
-        const [found, warning] = await this.#online(options, ['license', 'error'], 'client_start', limit);
+        const [found, warning] = await this.#online(options, ['license', 'error'], 'client_start', milliseconds(limit));
         const license = new License(found);
         if (warning) license.warning = new NodelockError(warning);
         return license;
@@ -521,7 +527,7 @@ export class Client extends Owned {
         const used = [this, ...values];
         working.add(used);
         try {
-            if (timeout !== undefined) perform('call_set_timeout', call, timeout);
+            if (timeout !== undefined) perform('call_set_timeout', call, milliseconds(timeout));
             if (onProgress) {
                 const tell = (_, event, attempt, pause) => {
                     try {

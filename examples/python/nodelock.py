@@ -600,9 +600,9 @@ class Client(_Object):
     license is kept in the user's profile. `version` is the application's, for the vendor to see, and `released` when it
     was released, in seconds since 1970: what a license's maintenance date is compared with. `replace` is what a request
     for another license key puts in its place: REPLACE_LICENSE for a license that is valid, REPLACE_REQUEST for a
-    request that is pending, or both, added. `describe` has requests and check-ins say what people call this computer,
-    and its system. `deployment_key` is for machines that nobody sits at: with it `activate(None)` takes a seat.
-    `free_form_keys` takes license keys that are not nodelock's own.
+    request that is pending, or both, added. `describe` (a library with feature `description`) has requests and
+    check-ins say what people call this computer, and its system. `deployment_key` is for machines that nobody sits at:
+    with it `activate(None)` takes a seat. `free_form_keys` takes license keys that are not nodelock's own.
 
     `salt` keys the fingerprint, and may never change. `host_id` is an identity that the application knows better than
     any probe; with `host_id_alone` nothing else counts. `patience` is how many seconds one exchange may take, and how

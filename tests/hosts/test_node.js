@@ -43,12 +43,30 @@ test('settings reach the library', async (context) => {
     for (const settings of [{ hostId: 'x' }, { denied: ['short'] }, { patience: { timeout: 0 } }]) {
         assert.throws(() => client(settings), NodelockError, JSON.stringify(settings));
     }
+    // A test sends nothing, so these are for a client without one.
+    const roots = ['2DVT0pPAtl_HqGSokU5z5f_a4QdqpfYeuC4pLSf6yEM'];
+    for (const settings of [{ certificates: 'no certificate' }, { proxy: 'http://[no proxy' }]) {
+        const made = () => new Client('Example Editor', { roots, authority: 'https://licenses.example', ...settings });
+        assert.throws(made, NodelockError, JSON.stringify(settings));
+    }
+    // A date of updates that has passed for a version of tomorrow.
+    const updates = authority.sell({ updates_until: authority.now.getTime() / 1000 });
+    const tomorrow = client({ released: new Date(authority.now.getTime() + DAY * 1000) });
+    assert.strictEqual((await tomorrow.activate(updates)).verdict, Verdict.VERSION_NOT_COVERED);
     const store = mkdtempSync(join(tmpdir(), 'nodelock-'));
     context.after(() => rmSync(store, { recursive: true }));
     await client({ store }).activate(licenseKey);
     assert.strictEqual(client({ store }).check().verdict, Verdict.ACTIVE);
     // Another salt makes another machine of the same one.
     assert.strictEqual(client({ store, salt: 'other' }).check().verdict, Verdict.WRONG_MACHINE);
+});
+
+test('a time that is over is no endless one', async () => {
+    const waiting = client();
+    await assert.rejects(waiting.activate(licenseKey, { timeout: -1 }), { kind: 'timed-out' });
+    assert((await waiting.activate(licenseKey, { timeout: Infinity })).usable);
+    assert((await waiting.start(-1)).usable);
+    await assert.rejects(waiting.start(NaN), TypeError);
 });
 
 test('files are bytes or text', () => {

@@ -52,6 +52,10 @@ class Module(unittest.TestCase):
         for settings in [{"host_id": "x"}, {"denied": ["short"]}, {"patience": (0, 1)}]:
             with self.assertRaises(nodelock.Error, msg=settings):
                 self.client(**settings)
+        # A test sends nothing, so these are for a client without one.
+        for settings in [{"certificates": "no certificate"}, {"proxy": "http://[no proxy"}]:
+            with self.assertRaises(nodelock.Error, msg=settings):
+                nodelock.Client("Example Editor", [ROOT], authority="https://licenses.example", **settings)
         # Another salt makes another machine of the same one.
         with tempfile.TemporaryDirectory() as store:
             self.client(store=store).activate(self.license_key)

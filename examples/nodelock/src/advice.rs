@@ -146,7 +146,7 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
              for a new one."
         }
         Verdict::VersionNotCovered { .. } => {
-            "Use an earlier version, or ask the vendor to extend the maintenance."
+            "Use an earlier version, or ask the vendor to extend the maintenance; then run `nodelock check-in`."
         }
         Verdict::Damaged { reason } => return on_error(*reason),
         _ => return None,

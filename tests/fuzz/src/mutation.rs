@@ -83,8 +83,8 @@ pub fn mutate_body(data: &mut [u8], size: usize, max_size: usize, head: usize, s
     None
 }
 
-/// Changes a file of messages: one of them twice or not at all; a single message becomes a file with it. Returns the new
-/// size; none, and nothing is changed, when a plain mutation is due.
+/// Changes a file of messages: one of them twice or not at all; a single message becomes a file with it. Returns the
+/// new size; none, and nothing is changed, when a plain mutation is due.
 pub fn mutate_messages(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
     let mut dice = Dice::new(seed);
     let room = data.len().min(max_size);

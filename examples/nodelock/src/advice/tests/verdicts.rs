@@ -45,7 +45,10 @@ pub const TOLD: &[Told] = &[
          new one.",
         wrong_machine,
     ),
-    ("Use an earlier version, or ask the vendor to extend the maintenance.", version_not_covered),
+    (
+        "Use an earlier version, or ask the vendor to extend the maintenance; then run `nodelock check-in`.",
+        version_not_covered,
+    ),
 ];
 
 fn unlicensed(heard: &Heard) {
