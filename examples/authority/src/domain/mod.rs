@@ -80,6 +80,16 @@ impl Occasion {
             Actor::Vendor(_) | Actor::Peer(_) => None,
         }
     }
+
+    /// Whose limits for strangers count, if any: a peer's, and those of a machine with a deployment key, which is in an
+    /// image that anybody may read.
+    pub(crate) fn limited_peer(&self) -> Option<IpAddr> {
+        match &self.actor {
+            Actor::Peer(address) => Some(*address),
+            Actor::Bearer(bearer) => self.deployed_license().map(|_| bearer.address),
+            Actor::Vendor(_) => None,
+        }
+    }
 }
 
 /// Who acts.

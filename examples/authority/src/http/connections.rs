@@ -16,6 +16,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
+    task::unconstrained,
     time::{sleep, timeout},
 };
 use tracing::{info, warn};
@@ -27,7 +28,7 @@ use super::{pace::Pace, peer::Proxies, places::Places, tls::Tls};
 pub(super) const MOST_CONNECTIONS: u32 = 512;
 pub(super) const ADMINISTRATORS_CONNECTIONS: u32 = 64;
 pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
-/// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A
+/// How many of them one address may have, so that it leaves places for others. Further ones are reset at once. A
 /// trusted proxy has no such limit: it is all its clients.
 pub(super) const CONNECTIONS_OF_PEER: usize = 128;
 /// How long the queue is left alone after it had a connection to refuse and is empty: the next ones of a flood are
@@ -65,7 +66,8 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await.expect("nobody closes it");
-            if let Some(accepted) = listener.accept().now_or_never() {
+            // Not asked for by the runtime's budget, which says nothing of the queue.
+            if let Some(accepted) = unconstrained(listener.accept()).now_or_never() {
                 return (place, accepted);
             }
             if mem::take(&mut has_refused) {

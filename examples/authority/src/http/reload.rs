@@ -51,10 +51,10 @@ impl Issuers {
                 self.read.push((product, file));
                 continue;
             }
-            let serial = known.map(|known| known.signer.certificate.serial);
             match Selling::load(&product, &self.keys) {
                 Ok(selling) => {
-                    if serial != Some(selling.signer.certificate.serial) {
+                    // Two copies of the keys may each make a certificate of one serial.
+                    if known.is_none_or(|known| known.signer.certificate != selling.signer.certificate) {
                         let (serial, product) = (selling.signer.certificate.serial, selling.id.as_str());
                         info!(event = "issuer-certificate-read", serial, product);
                         sellings.push(Arc::new(selling));
@@ -174,15 +174,22 @@ mod tests {
         std::fs::write(&certificate, &whole[..20]).unwrap();
         issuers.look(products.clone(), false);
         assert_eq!(serial(), 2);
-        std::fs::write(&certificate, whole).unwrap();
+        std::fs::write(&certificate, &whole).unwrap();
         issuers.look(products.clone(), false);
         assert_eq!(serial(), 3);
         // So is one that is as long, and as old.
         let written = std::fs::metadata(&certificate).unwrap().modified().unwrap();
         authority.certify(0, 365);
         std::fs::File::options().write(true).open(&certificate).unwrap().set_modified(written).unwrap();
-        issuers.look(products, false);
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 4);
+        // And one of the same serial, as another copy of the keys makes it.
+        let end = || server.service.sellings().first().signer.certificate.not_after;
+        let before = end();
+        std::fs::write(&certificate, &whole).unwrap();
+        authority.certify(0, 300);
+        issuers.look(products, false);
+        assert!(serial() == 4 && end() < before);
     }
 
     #[tokio::test]

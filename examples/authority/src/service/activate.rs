@@ -35,6 +35,9 @@ fn name_of_key(file: &ActivationFile) -> String {
     key.map_or_else(String::new, |key| hex(&key.hash().0))
 }
 
+/// How many proofs of a request that gets no license may be refused until the rest is left out. A device has hardly any.
+const MOST_REFUSED: usize = 8;
+
 /// Whether nothing is granted for a reason that has nothing to do with the seats that came along.
 fn is_no_fault_of_proofs(failure: &Failure) -> bool {
     match failure {
@@ -180,6 +183,9 @@ impl Service {
     /// Frees the seats that came along with a request that gets no license. Returns their receipts, those that can be
     /// signed. Proofs are proof enough, so whoever brought them counts as anybody: a machine whose deployment key is
     /// used up may do nothing else with it.
+    ///
+    /// A recovery is whole or nothing: without the cancellation of the one before, the next one finds no seat. Of a
+    /// stranger's junk little is looked at, because each proof is a transaction of its own.
     pub(crate) async fn hand_in(
         &self,
         file: &ActivationFile,
@@ -189,17 +195,21 @@ impl Service {
             (Some(_), Some(address)) => Some(Occasion { time: occasion.time, actor: Actor::Peer(address) }),
             _ => None,
         };
-        let mut receipts = Vec::new();
+        let (mut receipts, mut refused) = (Vec::new(), 0);
+        if file.is_recovery() {
+            return Ok(receipts);
+        }
         for claim in file.releases() {
             match self.redeem_proof(claim, anybody.as_ref().unwrap_or(occasion)).await {
                 Ok(redeemed) => receipts.extend(redeemed.receipt().cloned()),
-                // The device has no receipt for a proof that is refused here, so it hands that in again.
+                // The device has no receipt for what is refused or left out here, so it hands that in again.
+                Err(Failure::Rule(_) | Failure::Forbidden(_)) if refused < MOST_REFUSED => refused += 1,
                 Err(
                     Failure::Rule(_)
                     | Failure::TooManyAttempts
                     | Failure::TooManyUnseen { .. }
                     | Failure::Forbidden(_),
-                ) => {}
+                ) => break,
                 Err(failure) => return Err(failure),
             }
         }
@@ -215,5 +225,28 @@ impl Service {
         let act = |records: &_, moment: &_| decision::activate(file, assigned, records, moment);
         let place = Place::Named(&file.request().product);
         self.decide_within(&act, &place, Some(&self.limits.kept_codes), occasion).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nodelock::{Reason, authority::ActivationFile};
+
+    use super::super::fixture::{Authority, stranger};
+
+    /// What comes along may be the cancellation of the recovery before it, in whose place the next one is granted.
+    #[tokio::test]
+    async fn a_recovery_that_gets_no_license_frees_nothing_and_another_request_does() {
+        let authority = Authority::new().await;
+        let key = authority.sell(1).await;
+        let device = authority.activated(&key).await;
+        device.deactivate_offline(Reason::Moved).unwrap();
+        let recovery = ActivationFile::read(&device.recover_offline().unwrap().to_bytes()).unwrap();
+        assert!(recovery.is_recovery() && recovery.releases().len() == 1);
+        assert!(authority.service.hand_in(&recovery, &stranger(1)).await.unwrap().is_empty());
+        device.cancel().unwrap();
+        let request = ActivationFile::read(&device.begin(&key).unwrap().to_bytes()).unwrap();
+        let receipts = authority.service.hand_in(&request, &stranger(1)).await.unwrap();
+        assert!(receipts.iter().any(|receipt| receipt.handle == recovery.releases()[0].handle()));
     }
 }

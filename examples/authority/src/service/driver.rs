@@ -234,7 +234,7 @@ impl Service {
 
     /// Asks the limit for what nobody asked for, and signs.
     fn admit_and_sign(&self, decision: &Decision, case: &Case<'_>) -> Result<Reply> {
-        if let Actor::Peer(peer) = case.occasion.actor {
+        if let Some(peer) = case.occasion.limited_peer() {
             self.limits.unseen.take(peer, &unseen(decision))?;
         }
         // A license that was lost is entered again by what its issuer signed, and that may not be another product's.
@@ -256,10 +256,7 @@ impl Service {
         occasion: &Permit<'_>,
     ) -> Result<()> {
         let (slow, quick): (Vec<_>, Vec<_>) = verifications.into_iter().partition(Verification::is_slow);
-        let peer = match occasion.actor {
-            Actor::Peer(peer) => Some(network(peer)),
-            Actor::Vendor(_) | Actor::Bearer(_) => None,
-        };
+        let peer = occasion.limited_peer().map(network);
         if let (Some(codes), Some(peer)) = (codes, peer) {
             codes.take_all(peer, u32::try_from(slow.len()).unwrap_or(u32::MAX))?;
         }

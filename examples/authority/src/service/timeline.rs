@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use nodelock::{LicenseId, Timestamp};
+use nodelock::{ErrorKind, LicenseId, Timestamp};
 
 use super::{
     Database,
@@ -63,8 +63,13 @@ pub(crate) async fn timeline(
         bound = bound.min(row.at);
         (bound, Happened::Event { row, actor, detail })
     });
-    let refusals = refusals.into_iter().filter_map(Result::ok);
-    let refusals = refusals.map(|row| (row.last, Happened::Refused(row.into())));
+    let refusals = refusals.into_iter().filter_map(Result::ok).map(|mut row| {
+        // What the vendor typed when a request was refused is in the words of the refusal.
+        if !with_personal && row.refused.kind == ErrorKind::RequestRefused.code() {
+            row.refused.reason.clear();
+        }
+        (row.last, Happened::Refused(row.into()))
+    });
     let mut happened: Vec<(Timestamp, Happened)> = events.chain(refusals).collect();
     // It is stable, so what is of one second stays in its order.
     happened.sort_by_key(|(at, _)| Reverse(*at));

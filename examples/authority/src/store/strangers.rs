@@ -10,7 +10,7 @@ use super::{
     unlocked,
 };
 use crate::{
-    domain::{Actor, Occasion, network},
+    domain::{Occasion, network},
     failure::{Failure, Result},
 };
 use nodelock::{
@@ -43,12 +43,10 @@ pub(super) async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
     let evidence = rows.iter().map(|row| Ok(Evidence::from_bytes(row.get("content")?)?));
     Ok(Found::Evidence(evidence.collect::<Result<_>>()?))
 }
+
 /// Whose limits count: a peer's network, nobody's for the vendor.
 pub(super) fn counts_for(occasion: &Occasion) -> String {
-    match occasion.actor {
-        Actor::Peer(peer) => network(peer).to_string(),
-        Actor::Vendor(_) | Actor::Bearer(_) => String::new(),
-    }
+    occasion.limited_peer().map_or_else(String::new, |peer| network(peer).to_string())
 }
 
 /// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the

@@ -798,3 +798,21 @@ fn each_service_asks_for_a_permit_or_is_listed_with_the_reason() {
     assert_eq!(unasked, listed, "neither asks for a permit nor is listed");
     assert!(asking.len() > 20, "{asking:?}");
 }
+
+/// It is in an image that anybody may read, so it opens no limit for strangers.
+#[tokio::test]
+async fn a_machine_with_a_deployment_key_has_the_limits_of_its_address() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let key = NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires: None };
+    let scopes = vec![Scope::SeatsWrite];
+    let token = NewCredential::Token { name: "shop".into(), scopes, product: None, expires: None };
+    let mut limited = Vec::new();
+    for new in [key, token] {
+        let (_, text) = new_credential(database, new, |_, _| Ok(()), &vendor()).await.unwrap();
+        limited.push(service.authenticate(&text, address(1), now()).await.unwrap().limited_peer());
+    }
+    assert_eq!(limited, [Some(address(1)), None]);
+    assert_eq!(vendor().limited_peer(), None);
+}

@@ -71,10 +71,11 @@ async fn a_call_that_is_made_twice_at_once_is_done_once_and_answered_the_same() 
         (format!("{license}/keys/{}/revoke", &key[key.len() - 5..]), json!({})),
         (format!("/v1/admin/seats/{handle}/release"), json!({ "reason": "stolen" })),
     ] {
-        // An edit made the license's second version.
+        // An edit made the license's second version, and its suspension the third.
         let version = match &*path {
             path if path.contains("policies") => &*policies,
-            path if path.ends_with("/suspend") || path.ends_with("/resume") => "\"2\"",
+            path if path.ends_with("/suspend") => "\"2\"",
+            path if path.ends_with("/resume") => "\"3\"",
             _ => "\"1\"",
         };
         let twice = || authority.administer(call_on(version, &token, &path, &path, &body));
