@@ -166,8 +166,8 @@ fn check_present(path: &Path) -> Result<()> {
 }
 
 /// The file of the issuer's certificate in a directory, as it is; none if it cannot be read. Whoever replaces the key
-/// replaces the certificate. The file's time does not tell two of them apart: it is as coarse as the file system's clock,
-/// and a copy may keep it.
+/// replaces the certificate. The file's time does not tell two of them apart: it is as coarse as the file system's
+/// clock, and a copy may keep it.
 pub(crate) fn certificate_file(directory: &Path) -> Option<Vec<u8>> {
     Some(read(&directory.join(ISSUER_CERTIFICATE), Readers::Anybody).ok()?.to_vec())
 }

@@ -35,7 +35,7 @@ fn name_of_key(file: &ActivationFile) -> String {
     key.map_or_else(String::new, |key| hex(&key.hash().0))
 }
 
-/// How many proofs of a request that gets no license may be refused until the rest is left out. A device has hardly any.
+/// How many proofs of a request that gets no license are refused until the rest is left out. A device has hardly any.
 const MOST_REFUSED: usize = 8;
 
 /// Whether nothing is granted for a reason that has nothing to do with the seats that came along.
